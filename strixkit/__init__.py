@@ -1,0 +1,1 @@
+"""strixkit: provision AMD Strix Halo boxes and serve a model on them."""

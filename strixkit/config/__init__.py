@@ -1,0 +1,1 @@
+"""YAML files of the controller (inventory, profiles, catalogue) as validated values."""

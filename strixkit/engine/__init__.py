@@ -1,0 +1,1 @@
+"""Observe, plan, apply, journal, lock, events. Knows no kind by name."""

@@ -1,0 +1,1 @@
+"""Many hosts: parallel work, partial failure as a value."""

@@ -1,0 +1,1 @@
+"""Pure: facts + GGUF header + profile -> memory plan and the chosen options."""

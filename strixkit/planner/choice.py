@@ -1,0 +1,117 @@
+"""The decision: facts of a host, shape of a model and wishes of a profile -> the best plan that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import BaseModel, ConfigDict
+
+from strixkit.errors import InputError
+from strixkit.planner.budget import Budget, Need, budget_of, need_of
+from strixkit.planner.candidates import Wishes, wishes_of
+from strixkit.planner.facts import Facts
+from strixkit.planner.options import Options, options_from
+from strixkit.planner.parts import Part, parts
+from strixkit.planner.profile import Profile
+from strixkit.planner.reasons import Choice, Reason, reasons_of, shortfall_words
+from strixkit.planner.run import Family, Run
+from strixkit.planner.shape import ModelShape
+
+
+class MemoryPlan(BaseModel):
+    """A decision that fits, even at its worst. All sizes in MiB; without prefix: on the device.
+
+    start, full, worst: see `Part.when`; each includes the one before.
+    system_budget_mib: the limit of device and host together (of the host alone with a BIOS carve-out).
+    estimated: the sizes of the weights are the catalogue's and not read from a file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    options: Options
+    parts: tuple[Part, ...]
+    start_mib: float
+    full_mib: float
+    worst_mib: float
+    host_start_mib: float
+    host_full_mib: float
+    host_worst_mib: float
+    budget_mib: float
+    system_budget_mib: float
+    budget_words: str
+    reasons: tuple[Reason, ...]
+    estimated: bool
+
+
+def plan(
+    facts: Facts,
+    shape: ModelShape,
+    profile: Profile,
+    family: Family,
+    *,
+    other_device_mib: float = 0.0,
+    running_device_mib: float = 0.0,
+    running_host_mib: float = 0.0,
+) -> MemoryPlan:
+    """The first candidate, in the profile's order of wishes, that fits at its worst.
+
+    other_device_mib: promised to other services of the host that do not hold it yet.
+    running_*: held by the running service that this plan replaces, so that a second deploy plans the same.
+    Raises InputError if nothing fits, with the smallest thing that would.
+    """
+    others, running = Need(other_device_mib), Need(running_device_mib, running_host_mib)
+    budget = budget_of(facts, profile.reserve.system_mib, others, running)
+    wishes = wishes_of(profile, shape, family)
+
+    def need(run: Run) -> Need:
+        return need_of(_placed_parts(shape, profile, run))
+
+    for run in wishes.runs():
+        if budget.fits(need(run)):
+            choice = Choice(run, wishes, budget, need)
+            return _memory_plan(facts, shape, profile, choice)
+    raise _nothing_fits(facts, wishes, budget, need)
+
+
+def _placed_parts(shape: ModelShape, profile: Profile, run: Run) -> tuple[Part, ...]:
+    """The parts where they lie: without GPU layers all on the host. A partial offload counts as whole."""
+    found = parts(shape, run)
+    if profile.device.gpu_layers != 0:
+        return found
+    return tuple(part.model_copy(update={"where": "host"}) for part in found)
+
+
+def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choice) -> MemoryPlan:
+    found = _placed_parts(shape, profile, choice.run)
+    start, full, worst = (
+        need_of(part for part in found if part.when in stages)
+        for stages in (("start",), ("start", "full"), ("start", "full", "worst"))
+    )
+    return MemoryPlan(
+        options=options_from(profile, choice.run, facts.cores),
+        parts=found,
+        start_mib=start.device_mib,
+        full_mib=full.device_mib,
+        worst_mib=worst.device_mib,
+        host_start_mib=start.host_mib,
+        host_full_mib=full.host_mib,
+        host_worst_mib=worst.host_mib,
+        budget_mib=choice.budget.usable_mib,
+        system_budget_mib=choice.budget.system_mib,
+        budget_words=choice.budget.words,
+        reasons=reasons_of(choice, profile, shape, facts.cores),
+        estimated=not shape.from_header,
+    )
+
+
+def _nothing_fits(facts: Facts, wishes: Wishes, budget: Budget, need: Callable[[Run], Need]) -> InputError:
+    smallest = min(wishes.runs(), key=lambda run: need(run).device_mib + need(run).host_mib)
+    least = need(smallest)
+    return InputError(
+        f"no plan fits. The smallest is context {smallest.context} with {smallest.kv} KV and "
+        f"{smallest.checkpoints} checkpoints: {least.device_mib:,.0f} MiB on the device and "
+        f"{least.host_mib:,.0f} MiB on the host; it needs {shortfall_words(budget, least)}. "
+        f"Budget: {budget.usable_mib:,.0f} MiB = {budget.words}",
+        host=facts.hostname,
+        hint="free memory, or lower context.least, or add a smaller type to kv.types",
+    )

@@ -1,0 +1,111 @@
+"""What the buffers of a llama-server take, in bytes.
+
+Read from llama.cpp's source (each formula names its place) and checked against the logs of real servers and
+dry runs of the real binaries with a 27B's header: KV, recurrent state, output and checkpoints agree to the
+last digit of the log.
+"""
+
+from __future__ import annotations
+
+from strixkit.planner.run import Run, is_quantised, round_up, row_bytes
+from strixkit.planner.shape import ModelShape
+
+# Saved with each token of a KV cache: position and sequence (llama-kv-cache.cpp: state_write).
+CELL_BYTES = 20
+
+
+def weights_bytes(shape: ModelShape, run: Run) -> int:
+    """Weights on the device. Upstream loads the MTP block only for drafting, the fork always."""
+    if run.family == "upstream" and not run.drafts:
+        return shape.weights_bytes - shape.nextn_bytes
+    return shape.weights_bytes
+
+
+def kv_bytes(shape: ModelShape, run: Run) -> float:
+    """Main KV cache: only attention layers have one (llama-kv-cache.cpp)."""
+    return shape.attention_layers * run.total_context * kv_row_bytes(shape, run.kv)
+
+
+def draft_kv_bytes(shape: ModelShape, run: Run) -> float:
+    """KV cache of the MTP context: same context and slots as the main one."""
+    return shape.nextn_layers * run.total_context * kv_row_bytes(shape, run.draft_kv)
+
+
+def kv_row_bytes(shape: ModelShape, kv_type: str) -> float:
+    """K and V of one token in one layer."""
+    return row_bytes(kv_type, shape.key_width) + row_bytes(kv_type, shape.value_width)
+
+
+def recurrent_plane_bytes(shape: ModelShape) -> int:
+    """Recurrent state of one sequence, without the copies for drafting (llama-hparams.cpp: n_embd_r, _s)."""
+    mixer = shape.recurrent
+    if mixer is None:
+        return 0
+    layer = (mixer.conv_kernel - 1) * mixer.conv_channels + mixer.state * mixer.inner
+    return shape.recurrent_layers * 4 * layer
+
+
+def output_start_bytes(shape: ModelShape, run: Run) -> int:
+    """Output buffers of the contexts when the server is ready."""
+    return 4 * shape.vocabulary * run.parallel * (2 if run.drafts else 1)
+
+
+def output_running_bytes(shape: ModelShape, run: Run) -> int:
+    """Output buffers after the first long prompt; no log line tells.
+
+    With MTP the fork makes every prompt token an output row, upstream only its embedding.
+    """
+    if not run.drafts:
+        return output_start_bytes(shape, run)
+    draft = 4 * run.parallel * (4 * shape.vocabulary + shape.embedding + 1)
+    if run.family == "rocmfp4":
+        return 4 * run.batch_tokens * (shape.vocabulary + shape.embedding) + draft
+    rows = shape.vocabulary * run.parallel * run.planes
+    return 4 * (rows + shape.embedding * run.batch_tokens) + draft
+
+
+def checkpoint_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
+    """One context checkpoint after `tokens` tokens (server-context.cpp: create_checkpoint).
+
+    One plane of the recurrent state, and in the fork the draft's whole KV so far; a model without recurrent
+    layers needs none. Upstream since 0.7.0 leaves the draft out.
+    """
+    if shape.recurrent is None:
+        return 0
+    return recurrent_plane_bytes(shape) + (_draft_state_bytes(shape, run, tokens) if run.family == "rocmfp4" else 0)
+
+
+def checkpoint_positions(run: Run) -> list[int]:
+    """Where the fork keeps checkpoints after one prompt that fills a slot: tokens before each.
+
+    One at each border of a logical batch that is at least `checkpoint_every` after the last, and two near the
+    end; the oldest go first (server-context.cpp: update_slots, create_checkpoint).
+    """
+    ends = [run.sequence - 4 - run.micro_tokens, run.sequence - 4]
+    step = round_up(run.checkpoint_every, run.batch_tokens)
+    positions = [*range(step, ends[0], step), *(end for end in ends if end > 0)]
+    return positions[-run.checkpoints :] if run.checkpoints else []
+
+
+def prompt_state_bytes(shape: ModelShape, run: Run) -> float:
+    """One full conversation in the prompt cache, without its checkpoints."""
+    tokens = run.sequence
+    main = shape.attention_layers * kv_row_bytes(shape, run.kv) + CELL_BYTES
+    return recurrent_plane_bytes(shape) + tokens * main + _draft_state_bytes(shape, run, tokens)
+
+
+def f16_pool_bytes(shape: ModelShape, run: Run) -> float:
+    """The f16 copies of a quantised K and V in the fork's HIP build.
+
+    They lie in a pool that grows by 1.05 and frees nothing (ggml-cuda.cu: ggml_cuda_pool_leg): this is the
+    sum of all its sizes, 21 times the last. A simulation gave 3 % less at 262144 tokens. Fixed in upstream.
+    """
+    if not (run.family == "rocmfp4" and run.hip and is_quantised(run.kv)):
+        return 0
+    return 21 * run.total_context * kv_row_bytes(shape, "f16")
+
+
+def _draft_state_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
+    if not run.drafts:
+        return 0
+    return tokens * (shape.nextn_layers * kv_row_bytes(shape, run.draft_kv) + CELL_BYTES)

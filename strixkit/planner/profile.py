@@ -1,0 +1,138 @@
+"""The schema of a profile: a run configuration as wishes. Data lives in `profiles/*.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Context(Section):
+    """Context length in tokens: the wish, and the least that is still useful."""
+
+    want: Positive
+    least: Positive
+
+
+class Kv(Section):
+    """Types of the main KV cache in order of preference."""
+
+    types: tuple[KvType, ...] = Field(min_length=1)
+
+
+class Batch(Section):
+    """Logical and physical batch in tokens."""
+
+    size: Positive
+    micro: Positive
+
+
+class Threads(Section):
+    """CPU threads wished for; never more than the host has cores."""
+
+    generate: Positive
+    batch: Positive
+
+
+class Device(Section):
+    """Where the model runs."""
+
+    name: str
+    gpu_layers: Count | Literal["all", "auto"]
+    flash_attention: bool
+
+
+class Draft(Section):
+    """Speculative decoding with the model's own MTP head."""
+
+    type: Literal["draft-mtp", "none"]
+    kv: KvType
+    gpu_layers: Count | Literal["all", "auto"]
+    max: Count
+    min: Count
+    p_min: Probability
+    p_split: Probability
+
+
+class Cache(Section):
+    """Reuse of the prompt across turns: spacing and number of context checkpoints, in tokens and pieces."""
+
+    checkpoint_every: Positive
+    checkpoints: Count
+    reuse: Count
+    ram_mib: Count | None = None
+
+
+class Sampling(Section):
+    """Defaults of the sampler; a request may override each."""
+
+    temperature: Annotated[float, Field(ge=0.0)]
+    top_p: Probability
+    top_k: Count
+    min_p: Probability
+    presence_penalty: float
+    repeat_penalty: float
+
+
+class Reasoning(Section):
+    """How the model's thinking reaches the client."""
+
+    enabled: bool
+    format: Literal["deepseek", "deepseek-legacy", "none", "auto"]
+
+
+class Template(Section):
+    """The chat template and its arguments."""
+
+    jinja: bool
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Server(Section):
+    """The HTTP side."""
+
+    alias: str
+    host: str
+    port: Annotated[int, Field(gt=0, lt=65536)]
+    parallel: Positive
+    metrics: bool
+    mmap: bool
+
+
+class Reserve(Section):
+    """Memory that is left alone, in MiB."""
+
+    system_mib: Count = 4096
+
+
+class Profile(Section):
+    """One file of `profiles/`."""
+
+    description: str
+    prefer: tuple[Literal["kv", "context"], ...] = ("kv", "context")
+    context: Context
+    kv: Kv
+    batch: Batch
+    threads: Threads
+    device: Device
+    draft: Draft
+    cache: Cache
+    sampling: Sampling
+    reasoning: Reasoning
+    template: Template
+    server: Server
+    reserve: Reserve = Reserve()
+    optional: tuple[str, ...] = Field(
+        default=(), description="canonical options that a runtime may lack; all others are required"
+    )

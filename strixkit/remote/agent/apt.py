@@ -1,0 +1,87 @@
+"""Debian's package manager: what is installed, and installing it while others may hold its lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import subprocess
+import time
+from typing import Any, Callable, Dict, List
+
+from strixkit.remote.agent.atomic import read_text
+
+Report = Callable[[str], None]
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
+WAIT_SECONDS = 300
+FLOCK = "hhqqi4x"  # struct flock on 64-bit Linux: type, whence, start, length, pid
+
+
+def installed(names: List[str]) -> Dict[str, str]:
+    """Return name -> installed version of those of `names` that are installed; one call for all."""
+    if not names:
+        return {}
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package}\t${db:Status-Status}\t${Version}\n", "--", *names],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    rows = (line.split("\t") for line in done.stdout.splitlines())
+    return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+
+
+def holder(path: str) -> str:
+    """Return who holds the lock file, as `PID (command)`, or an empty string."""
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except OSError:
+        return ""
+    try:
+        question = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, question))
+    finally:
+        os.close(fd)
+    if answer[0] == fcntl.F_UNLCK:
+        return ""
+    command = (read_text("/proc/%d/cmdline" % answer[4]) or "").replace("\0", " ").strip()
+    return "%d (%s)" % (answer[4], command or "unknown")
+
+
+def wait_for_lock(report: Report, seconds: float = WAIT_SECONDS) -> None:
+    """Wait until nobody holds a package lock; raises RuntimeError that names the holder after `seconds`."""
+    end = time.monotonic() + seconds
+    said = ""
+    while True:
+        holders = [(path, who) for path in LOCKS for who in [holder(path)] if who]
+        if not holders:
+            return
+        path, who = holders[0]
+        if time.monotonic() > end:
+            raise RuntimeError("%s is still locked by process %s after %d s" % (path, who, seconds))
+        if who != said:
+            report("waiting for apt: %s is locked by process %s" % (path, who))
+            said = who
+        time.sleep(0.5)
+
+
+def _apt(*words: str) -> None:
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8")
+    command = ["apt-get", "--yes", "--quiet", "-o", "DPkg::Lock::Timeout=60", *words]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    )
+    if done.returncode != 0:
+        tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[-8:]
+        raise RuntimeError("apt-get %s failed (exit %d):\n%s" % (words[-1], done.returncode, "\n".join(tail)))
+
+
+def install(step: Dict[str, Any], report: Report) -> None:
+    """Install packages; finishes first what an interrupted dpkg left behind."""
+    names = [str(name) for name in step["packages"]]
+    wait_for_lock(report, float(step.get("wait_seconds", WAIT_SECONDS)))
+    subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
+    report("apt-get update")
+    _apt("update")
+    report("apt-get install " + " ".join(names))
+    _apt("--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "--", *names)

@@ -1,0 +1,205 @@
+"""Applying steps as a transient systemd unit, so that a lost connection loses nothing.
+
+The session that starts the job only watches it. If the session dies the job goes on, and the next run attaches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import time
+from typing import Any, Callable, Dict, Iterator, Optional
+
+from strixkit.remote.agent import atomic, journal, observe, paths, steps
+from strixkit.remote.agent.activate import ActivationError
+
+UNIT = "strixkit-job.service"
+LIMIT_SECONDS = 4 * 3600
+PROGRAM = paths.RUN + "/agent.pyz"
+REQUEST = paths.RUN + "/job.json"
+EVENTS = paths.RUN + "/events.jsonl"
+ALIVE = paths.RUN + "/job.lock"  # locked while the job runs
+WATCHED = paths.RUN + "/watch.lock"  # locked while a session watches it
+GO_ON = paths.RUN + "/go-on"  # ends a hold
+HOLD_SECONDS = 120
+
+
+def _try_lock(path: str, kind: int) -> Optional[int]:
+    """Lock a file without waiting; returns its descriptor, or None when somebody else has it."""
+    os.makedirs(paths.RUN, mode=0o700, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _is_locked(path: str) -> bool:
+    if not os.path.exists(path):
+        return False
+    fd = _try_lock(path, fcntl.LOCK_SH)
+    if fd is None:
+        return True
+    os.close(fd)
+    return False
+
+
+def state() -> Optional[Dict[str, Any]]:
+    """The running job: owner, since, what for, expiry, and whether somebody watches it; None when none runs."""
+    if os.geteuid() != 0 or not _is_locked(ALIVE):
+        return None
+    request = atomic.read_json(REQUEST) or {}
+    return dict(request.get("lock", {}), watched=_is_locked(WATCHED))
+
+
+def start(request: Dict[str, Any], agent: bytes) -> Optional[Dict[str, Any]]:
+    """Start the job; returns None, or the lock of the job that is already running."""
+    starting = _try_lock(paths.RUN + "/start.lock", fcntl.LOCK_EX)
+    if starting is None:
+        return {
+            "owner": "another run",
+            "since": journal.now(),
+            "what": "starting",
+            "expires": "",
+            "watched": True,
+        }
+    try:
+        running = state()
+        if running is not None:
+            return running
+        expires = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + LIMIT_SECONDS))
+        lock = {"owner": request["who"], "since": journal.now(), "what": request["what"], "expires": expires}
+        for leftover in (EVENTS, GO_ON):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(leftover)
+        atomic.write(PROGRAM, agent, 0o600)
+        atomic.write_json(REQUEST, dict(request, lock=lock))
+        _spawn(str(request["what"]))
+    finally:
+        os.close(starting)
+    return None
+
+
+def _spawn(what: str) -> None:
+    done = subprocess.run(
+        [
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            "--unit=" + UNIT,
+            "--service-type=exec",
+            "--property=RuntimeMaxSec=%d" % LIMIT_SECONDS,
+            "--description=strixkit " + what.replace("%", "%%"),
+            "python3",
+            "-I",
+            PROGRAM,
+            "job",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise RuntimeError("systemd-run: " + done.stderr.strip())
+    end = time.monotonic() + 30
+    while not os.path.exists(EVENTS):
+        if time.monotonic() > end:
+            raise RuntimeError("the job did not start within 30 s; see journalctl -u " + UNIT)
+        time.sleep(0.01)
+
+
+def follow() -> Iterator[Dict[str, Any]]:
+    """Yield the job's events from its start to its end; the last one has `event` = `end`."""
+    watch = _try_lock(WATCHED, fcntl.LOCK_SH)
+    try:
+        with open(EVENTS, "rb") as handle:
+            pending = b""
+            while True:
+                alive = _is_locked(ALIVE)
+                pending += handle.read()
+                *lines, pending = pending.split(b"\n")
+                for line in lines:
+                    event = json.loads(line)
+                    yield event
+                    if event["event"] == "end":
+                        return
+                if not alive:
+                    yield {"event": "end", "ok": False, "error": "the job was ended from outside (%s)" % UNIT}
+                    return
+                time.sleep(0.02)
+    finally:
+        if watch is not None:
+            os.close(watch)
+
+
+class Recorder:
+    """Writes events where `follow` reads them, and holds at a named point when a test asks for it."""
+
+    def __init__(self, hold_at: str) -> None:
+        self.hold_at = hold_at
+        self.fd = os.open(EVENTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def emit(self, **event: Any) -> None:
+        """Add one event."""
+        os.write(self.fd, json.dumps(event, ensure_ascii=False).encode() + b"\n")
+
+    def reached(self, point: str) -> None:
+        """Say that a point is reached; hold there (at most HOLD_SECONDS) if the request names it."""
+        self.emit(event="reached", point=point)
+        if point == self.hold_at:
+            self.emit(event="held", point=point)
+            end = time.monotonic() + HOLD_SECONDS
+            while not os.path.exists(GO_ON) and time.monotonic() < end:
+                time.sleep(0.02)
+
+
+def run() -> int:
+    """The job itself: look again, run the steps in order, stop at the first that fails, write the journal."""
+    lock = _try_lock(ALIVE, fcntl.LOCK_EX)
+    if lock is None:
+        return 75
+    request = atomic.read_json(REQUEST) or {}
+    recorder = Recorder(str(request.get("hold_at", "")))
+    entry = {key: request[key] for key in ("job", "who", "what", "changes", "releases")}
+    error: Dict[str, Any] = {}
+    if observe.answer_all(request["questions"]) != request["answers"]:
+        error = {"error": "the box changed after the plan was made; nothing was done", "stale": True}
+    else:
+        journal.append(dict(entry, event="begin"))
+        error = _run_steps(request["steps"], recorder)
+        journal.append(dict(entry, event="end", ok=not error, error=error.get("error", "")))
+    recorder.emit(event="end", ok=not error, **error)
+    return 1 if error else 0
+
+
+def _run_steps(todo: Any, recorder: Recorder) -> Dict[str, Any]:
+    for number, step in enumerate(todo):
+        label = "%d:%s:%s" % (number, step["step"], step["resource"])
+        recorder.reached(label)
+        recorder.emit(event="step", resource=step["resource"], step=step["step"])
+
+        def report(text: str, label: str = label, step: Dict[str, Any] = step) -> None:
+            recorder.emit(event="progress", resource=step["resource"], text=text)
+            if step["step"] == "activate":
+                recorder.reached(label + ":" + text)
+
+        failure = _attempt(steps.STEPS[step["step"]], step, report)
+        if failure:
+            return dict(failure, resource=step["resource"], step=step["step"])
+    recorder.reached("done")
+    return {}
+
+
+def _attempt(action: Callable[..., None], step: Dict[str, Any], report: Callable[[str], None]) -> Dict[str, Any]:
+    try:
+        action(step, report)
+    except ActivationError as error:
+        return {"error": str(error), "log": error.log}
+    except Exception as error:  # whatever a step raises must end in the journal and in the answer
+        return {"error": "%s: %s" % (type(error).__name__, error) if isinstance(error, KeyError) else str(error)}
+    return {}

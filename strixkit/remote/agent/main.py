@@ -1,0 +1,154 @@
+"""The loop of the agent: one JSON request a line in, one JSON answer a line out, events between."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from typing import Any, BinaryIO, Callable, Dict
+
+Request = Dict[str, Any]
+MAX_LINE = 256 << 20
+
+
+def _send(value: Dict[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def facts(request: Request) -> Dict[str, Any]:
+    """Facts of the box, of the runtime and of the models that the request names, and the running job."""
+    from strixkit.remote.agent import facts as host
+    from strixkit.remote.agent import job, journal, probe
+
+    known = [str(item) for item in request.get("known", [])]
+    answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(), "job": job.state()}
+    if request.get("runtime"):
+        answer["runtime"] = probe.runtime(str(request["runtime"]), known)
+    answer["models"] = [probe.model(str(path), known) for path in request.get("models", [])]
+    if os.geteuid() == 0:
+        answer["unfinished"] = journal.unfinished(journal.entries())
+    return answer
+
+
+def observe(request: Request) -> Any:
+    """Answers to the questions, in order."""
+    from strixkit.remote.agent import observe as states
+
+    return states.answer_all(request["questions"])
+
+
+def apply(request: Request) -> Dict[str, Any]:
+    """Start the job and watch it to its end."""
+    from strixkit.remote.agent import job
+
+    held = job.start(request, _agent())
+    return {"locked": held} if held else _watch()
+
+
+def attach(request: Request) -> Dict[str, Any]:
+    """Watch a job that an earlier run left behind."""
+    return _watch()
+
+
+def _watch() -> Dict[str, Any]:
+    from strixkit.remote.agent import job
+
+    last: Dict[str, Any] = {}
+    for event in job.follow():
+        last = event
+        if event["event"] != "end":
+            _send(event)
+    return last
+
+
+def receive(request: Request) -> Dict[str, Any]:
+    """Take `size` raw bytes from stdin and add them to the half file of `sha256`, from `offset` on."""
+    from strixkit.remote.agent import paths
+
+    os.makedirs(paths.INCOMING, mode=0o700, exist_ok=True)
+    path = os.path.join(paths.INCOMING, os.path.basename(str(request["sha256"])) + ".partial")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.lseek(fd, int(request["offset"]), os.SEEK_SET)
+        left = int(request["size"])
+        while left:
+            chunk = sys.stdin.buffer.read(min(left, 1 << 20))
+            if not chunk:
+                raise RuntimeError("the connection ended %d bytes before the end of the upload" % left)
+            os.write(fd, chunk)
+            left -= len(chunk)
+        os.ftruncate(fd, int(request["offset"]) + int(request["size"]))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return {"bytes": os.path.getsize(path)}
+
+
+def journal(request: Request) -> Any:
+    """The newest entries of the journal."""
+    from strixkit.remote.agent import journal as record
+
+    return record.entries(int(request.get("limit", 50)))
+
+
+def key(request: Request) -> Dict[str, Any]:
+    """The API key of a service; the only request whose answer holds a secret."""
+    from strixkit.remote.agent.atomic import read_text
+    from strixkit.remote.agent.gate import key_path
+
+    return {"key": read_text(key_path(os.path.basename(str(request["service"]))))}
+
+
+def chat(request: Request) -> Dict[str, Any]:
+    """One chat completion, asked on the box itself."""
+    from strixkit.remote.agent import gate
+
+    key_text = key(request)["key"] or ""
+    status, answer = gate.ask(int(request["port"]), "/v1/chat/completions", key_text, request["body"])
+    return {"status": status, "answer": answer}
+
+
+REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
+    "facts": facts,
+    "observe": observe,
+    "apply": apply,
+    "attach": attach,
+    "receive": receive,
+    "journal": journal,
+    "key": key,
+    "chat": chat,
+}
+
+
+def _agent() -> bytes:
+    """The agent's own zip file, which the bootstrap put first on the module path."""
+    with open(sys.path[0], "rb") as handle:
+        return handle.read()
+
+
+def serve(requests: BinaryIO) -> None:
+    """Answer until the connection ends."""
+    while True:
+        line = requests.readline(MAX_LINE)
+        if not line:
+            return
+        try:
+            request = json.loads(line)
+            answer = REQUESTS[request["do"]](request)
+        except Exception as error:  # the controller must get an answer, whatever went wrong here
+            _send({"event": "answer", "ok": False, "error": "%s: %s" % (type(error).__name__, error)})
+        else:
+            _send({"event": "answer", "ok": True, "value": answer})
+
+
+def main() -> int:
+    """Entry point: `job` runs the steps of the request in /run, nothing serves a session."""
+    if sys.argv[1:] == ["job"]:
+        from strixkit.remote.agent import job
+
+        return job.run()
+    _send({"event": "hello", "python": list(sys.version_info[:3]), "host": socket.gethostname()})
+    serve(sys.stdin.buffer)
+    return 0

@@ -1,0 +1,139 @@
+"""Answers to the questions of resources. Read-only; questions of one kind are answered together."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import hashlib
+import os
+import pwd
+import stat
+from typing import Any, Callable, Dict, List
+
+from strixkit.remote.agent import apt, hashes, journal, paths, systemd
+from strixkit.remote.agent.atomic import read_json, read_text
+
+Question = Dict[str, Any]
+Answer = Dict[str, Any]
+SHOWN_BYTES = 65536  # up to this size the text itself travels, so that a difference can be shown
+
+
+def _name(lookup: Callable[[int], Any], number: int, field: str) -> str:
+    try:
+        return str(getattr(lookup(number), field))
+    except KeyError:
+        return str(number)
+
+
+def path(question: Question) -> Answer:
+    """Type, owner, mode, and by wish the content's hash, of whatever lies at a path."""
+    target = str(question["path"])
+    try:
+        info = os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"type": "absent"}
+    answer: Answer = {
+        "mode": stat.S_IMODE(info.st_mode),
+        "owner": _name(pwd.getpwuid, info.st_uid, "pw_name"),
+        "group": _name(grp.getgrgid, info.st_gid, "gr_name"),
+    }
+    if stat.S_ISLNK(info.st_mode):
+        answer.update(type="symlink", target=os.readlink(target))
+    elif stat.S_ISDIR(info.st_mode):
+        answer.update(type="directory")
+    elif stat.S_ISREG(info.st_mode):
+        answer.update(type="file", size=info.st_size)
+        if question.get("hash"):
+            with open(target, "rb") as handle:
+                data = handle.read()
+            answer["sha256"] = hashlib.sha256(data).hexdigest()
+            if len(data) <= SHOWN_BYTES and b"\0" not in data:
+                answer["text"] = data.decode("utf-8", "replace")
+    else:
+        answer.update(type="other")
+    return answer
+
+
+def user(question: Question) -> Answer:
+    """The account and the names of its groups."""
+    try:
+        entry = pwd.getpwnam(str(question["name"]))
+    except KeyError:
+        return {"exists": False}
+    groups = {group.gr_name for group in grp.getgrall() if entry.pw_name in group.gr_mem}
+    groups.add(_name(grp.getgrgid, entry.pw_gid, "gr_name"))
+    return {"exists": True, "home": entry.pw_dir, "shell": entry.pw_shell, "groups": sorted(groups)}
+
+
+def group(question: Question) -> Answer:
+    """Whether the group exists."""
+    try:
+        grp.getgrnam(str(question["name"]))
+    except KeyError:
+        return {"exists": False}
+    return {"exists": True}
+
+
+def artifact(question: Question) -> Answer:
+    """A large file: its size, the hash if one was recorded for exactly this file, and what is half uploaded."""
+    target = str(question["path"])
+    answer: Answer = {"exists": False, "partial_bytes": 0}
+    try:
+        info = os.stat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    else:
+        answer.update(exists=True, size=info.st_size, sha256=hashes.recorded(target))
+    if question.get("sha256"):
+        partial = os.path.join(paths.INCOMING, str(question["sha256"]) + ".partial")
+        if os.path.exists(partial):
+            answer["partial_bytes"] = os.path.getsize(partial)
+    return answer
+
+
+def release(question: Question, unit: Answer, log: List[Dict[str, Any]]) -> Answer:
+    """A service: which release is current, which ones passed the gate, and what runs."""
+    home = os.path.join(paths.SERVICES, str(question["service"]))
+    try:
+        current = os.path.basename(os.readlink(home + "/current"))
+    except OSError:
+        current = ""
+    kept = sorted(os.listdir(home + "/releases")) if os.path.isdir(home + "/releases") else []
+    name = str(question["unit"])
+    return {
+        "current": current,
+        "manifest": read_json("%s/releases/%s/manifest.json" % (home, current)) if current else None,
+        "kept": kept,
+        "gated": [item for item in journal.gated(log, str(question["service"])) if item in kept],
+        "unit": unit,
+        "installed": read_text(os.path.join(paths.UNITS, name)),
+        "trial": os.path.exists(os.path.join(paths.TRIAL_UNITS, name)),
+    }
+
+
+def answer_all(questions: List[Question]) -> List[Answer]:
+    """Answer each question, in order; packages and units are asked for once for all."""
+    wanted = sorted({str(name) for q in questions if q["ask"] == "packages" for name in q["names"]})
+    packages = apt.installed(wanted)
+    names = sorted({str(q["unit"]) for q in questions if q["ask"] in ("unit", "release")})
+    units = {name: systemd.unit(name, shown) for name, shown in systemd.show(names).items()}
+    log = journal.entries() if any(q["ask"] == "release" for q in questions) else []
+    single = {"path": path, "user": user, "group": group, "artifact": artifact}
+    answers: List[Answer] = []
+    for question in questions:
+        kind = question["ask"]
+        if kind == "packages":
+            answers.append({name: packages[name] for name in question["names"] if name in packages})
+        elif kind == "unit":
+            text = read_text(os.path.join(paths.UNITS, str(question["unit"])), 1 << 20)
+            answers.append(dict(units[question["unit"]], text=text))
+        elif kind == "release":
+            answers.append(release(question, units[question["unit"]], log))
+        else:
+            answers.append(single[kind](question))
+    return answers
+
+
+def decode(step: Dict[str, Any]) -> bytes:
+    """Return the content that a step carries."""
+    return base64.b64decode(step["content"])

@@ -1,0 +1,90 @@
+"""What a runtime's binary says of itself, and what a model's header says. Both are cached by the file's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from typing import Any, Dict, List
+
+from strixkit.planner import gguf
+from strixkit.remote.agent import paths
+from strixkit.remote.agent.atomic import read_json, write_json
+
+HELP_SECONDS = 60
+
+
+def _identity(binary: str) -> str:
+    """Hash of the binary's bytes and of the stat of the libraries in its own folder (a build ships both)."""
+    real = os.path.realpath(binary)
+    digest = hashlib.sha256()
+    with open(real, "rb") as handle:
+        for chunk in iter(lambda: handle.read(1 << 20), b""):
+            digest.update(chunk)
+    folders = [os.path.dirname(real)] + ([] if not real.startswith("/usr/") else _system_folders())
+    for folder in folders:
+        for name in sorted(os.listdir(folder)):
+            if name.startswith(("libllama", "libggml", "libmtmd")) and ".so" in name:
+                info = os.stat(os.path.join(folder, name))
+                digest.update(("%s:%d:%d;" % (name, info.st_size, info.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+def _system_folders() -> List[str]:
+    multiarch = "/usr/lib/%s-linux-gnu" % os.uname().machine
+    return [folder for folder in (multiarch, multiarch + "/llama.cpp") if os.path.isdir(folder)]
+
+
+def runtime(binary: str, known: List[str]) -> Dict[str, Any]:
+    """Identity of the binary, and its `--help` and `--version` unless the controller already has them."""
+    if not os.access(binary, os.X_OK):
+        return {"binary": binary, "present": False}
+    identity = _identity(binary)
+    answer: Dict[str, Any] = {"binary": binary, "present": True, "identity": identity}
+    if identity in known:
+        return answer
+    cache = os.path.join(paths.HELP_CACHE, identity + ".json")
+    said = read_json(cache)
+    if said is None:
+        said = {"help": _ask(binary, "--help"), "version": _ask(binary, "--version")}
+        if os.geteuid() == 0:
+            write_json(cache, said)
+    answer.update(said)
+    return answer
+
+
+def _ask(binary: str, flag: str) -> str:
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+    try:
+        done = subprocess.run(
+            [binary, flag],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment,
+            cwd="/",
+            timeout=HELP_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "error: %s" % error
+    # Builds write the version to stderr and the help to stdout.
+    return (done.stdout or done.stderr).decode("utf-8", "replace")
+
+
+def model(path: str, known: List[str]) -> Dict[str, Any]:
+    """Presence, size and header of a GGUF on this box; the header is left out when the controller has it."""
+    try:
+        info = os.stat(path)
+    except OSError:
+        return {"path": path, "present": False}
+    identity = "%s:%d:%d:%d" % (path, info.st_size, info.st_mtime_ns, info.st_ino)
+    answer: Dict[str, Any] = {"path": path, "present": True, "size": info.st_size, "identity": identity}
+    if identity in known:
+        return answer
+    try:
+        with open(path, "rb") as handle:
+            header = gguf.read_header(handle, info.st_size)
+    except gguf.GgufError as error:
+        answer["error"] = str(error)
+    else:
+        answer["header"] = gguf.summary(header, info.st_size)
+    return answer

@@ -1,0 +1,99 @@
+"""Reading systemd and the processes that it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any, Dict, List
+
+from strixkit.remote.agent.atomic import read_text
+
+PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,FragmentPath,NeedDaemonReload,Result"
+DIGEST = b"STRIXKIT_DIGEST="
+
+
+def systemctl(*words: str, check: bool = True) -> str:
+    """Run systemctl; raises RuntimeError with its own words when it fails and `check` is set."""
+    done = subprocess.run(["systemctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise RuntimeError("systemctl %s: %s" % (" ".join(words), (done.stderr or done.stdout).strip()))
+    return done.stdout
+
+
+def show(names: List[str]) -> Dict[str, Dict[str, str]]:
+    """Ask for all units in one call; name -> properties."""
+    if not names:
+        return {}
+    units: Dict[str, Dict[str, str]] = {}
+    text = systemctl("show", "--property=" + PROPERTIES, "--", *names)
+    for name, block in zip(names, text.strip("\n").split("\n\n")):
+        units[name] = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    return units
+
+
+def process(pid: int) -> Dict[str, Any]:
+    """What really runs: executable, arguments, and the digest that its unit gave it."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as handle:
+            arguments = handle.read().rstrip(b"\0").split(b"\0")
+        with open("/proc/%d/environ" % pid, "rb") as handle:
+            environment = handle.read().split(b"\0")
+        exe = os.readlink("/proc/%d/exe" % pid)
+    except OSError:
+        return {}
+    digests = [word[len(DIGEST) :].decode() for word in environment if word.startswith(DIGEST)]
+    return {
+        "pid": pid,
+        "exe": exe,
+        "argv": [word.decode("utf-8", "replace") for word in arguments],
+        "digest": digests[0] if digests else "",
+    }
+
+
+def unit(name: str, properties: Dict[str, str]) -> Dict[str, Any]:
+    """Everything of one unit: properties, file, running process."""
+    pid = int(properties.get("MainPID", "0") or 0)
+    return {
+        "load": properties.get("LoadState", ""),
+        "active": properties.get("ActiveState", ""),
+        "sub": properties.get("SubState", ""),
+        "enabled": properties.get("UnitFileState", ""),
+        "path": properties.get("FragmentPath", ""),
+        "reload_needed": properties.get("NeedDaemonReload", "") == "yes",
+        "result": properties.get("Result", ""),
+        "process": process(pid) if pid else {},
+    }
+
+
+def log_tail(name: str, lines: int = 60) -> List[str]:
+    """The last lines that the unit's current or last run wrote."""
+    invocation = systemctl("show", "--property=InvocationID", "--value", "--", name, check=False).strip()
+    match = ["_SYSTEMD_INVOCATION_ID=" + invocation] if invocation else ["--unit", name]
+    done = subprocess.run(
+        ["journalctl", "--no-pager", "--output=cat", "--lines=%d" % lines, *match],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    return done.stdout.decode("utf-8", "replace").splitlines()
+
+
+def listeners(port: int) -> List[int]:
+    """Return the processes that listen on a TCP port (0 stands for one that cannot be named)."""
+    wanted = "%04X" % port
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in (read_text(table, 1 << 22) or "").splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and words[1].rpartition(":")[2] == wanted:
+                inodes.add("socket:[%s]" % words[9])
+    if not inodes:
+        return []
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            for fd in os.listdir("/proc/%s/fd" % pid):
+                if os.readlink("/proc/%s/fd/%s" % (pid, fd)) in inodes:
+                    found.add(int(pid))
+        except OSError:
+            continue
+    return sorted(found) or [0]

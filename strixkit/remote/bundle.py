@@ -1,0 +1,28 @@
+"""The agent as one zip file in memory: its own modules, and the pure ones it shares with the controller."""
+
+from __future__ import annotations
+
+import functools
+import io
+import zipfile
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+SHARED = ("__init__.py", "remote/__init__.py", "planner/__init__.py", "planner/gguf.py")
+MAIN = "import sys\nfrom strixkit.remote.agent.main import main\nsys.exit(main())\n"
+
+
+@functools.cache
+def bundle() -> bytes:
+    """Return the zip; the same sources always give the same bytes."""
+    names = [
+        *SHARED,
+        *(f"remote/agent/{path.name}" for path in sorted((PACKAGE / "remote/agent").glob("*.py"))),
+    ]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("__main__.py"), MAIN)
+        for name in names:
+            entry = zipfile.ZipInfo(f"strixkit/{name}")
+            archive.writestr(entry, (PACKAGE / name).read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

@@ -1,0 +1,157 @@
+"""A conversation with the agent on one box, over one channel of one connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strixkit.errors import ConnectError, RemoteError
+from strixkit.remote import sudo
+from strixkit.remote.bundle import bundle
+from strixkit.secret import Secret
+
+if TYPE_CHECKING:
+    from paramiko import Channel
+
+    from strixkit.remote.connection import Target
+
+Event = dict[str, Any]
+OnEvent = Callable[[Event], None]
+CHUNK = 1 << 20
+MAX_ANSWER = 64 << 20  # bytes of one line; more is not an answer but an attack or a bug
+START_SECONDS = 60
+
+# Reads the agent from stdin into memory and runs it; nothing is written to the box for looking.
+BOOTSTRAP = (
+    "import sys,os;"
+    'sys.version_info<(3,9) and sys.exit("python3 is %%d.%%d" %% sys.version_info[:2]);'
+    'fd=os.memfd_create("strixkit");'
+    "%sos.write(fd,sys.stdin.buffer.read(%d));"
+    'sys.path.insert(0,"/proc/self/fd/%%d" %% fd);'
+    "from strixkit.remote.agent.main import main;"
+    "sys.exit(main())"
+)
+SAY_STARTED = 'sys.stdout.write("started\\n");sys.stdout.flush();'
+
+
+class Session:
+    """Requests and answers. Use `open_session`."""
+
+    def __init__(self, host: str, channel: Channel, close: Callable[[], None]) -> None:
+        self.host = host
+        self.round_trips = 0
+        self._channel = channel
+        self._close = close
+        self._buffer = b""
+        self._started = False
+
+    def request(self, do: str, on_event: OnEvent | None = None, **fields: Any) -> Any:
+        """Ask the agent for one thing; events on the way go to `on_event`. Raises RemoteError, ConnectError."""
+        self.round_trips += 1
+        self._send(json.dumps({"do": do, **fields}).encode() + b"\n")
+        return self._answer(do, on_event)
+
+    def upload(self, path: Path, sha256: str, offset: int, on_bytes: Callable[[int], None]) -> None:
+        """Send a file's bytes from `offset` on to the box's half file; `on_bytes` hears how many are sent."""
+        size = path.stat().st_size - offset
+        self.round_trips += 1
+        self._send(json.dumps({"do": "receive", "sha256": sha256, "offset": offset, "size": size}).encode() + b"\n")
+        with path.open("rb") as handle:
+            handle.seek(offset)
+            while chunk := handle.read(CHUNK):
+                self._send(chunk)
+                offset += len(chunk)
+                on_bytes(offset)
+        self._answer("receive", None)
+
+    def close(self) -> None:
+        """End the conversation and the connection."""
+        self._close()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._channel.sendall(data)
+        except OSError as error:
+            raise self._lost(str(error)) from error
+
+    def _answer(self, do: str, on_event: OnEvent | None) -> Any:
+        while True:
+            message = self.read()
+            if message.get("event") != "answer":
+                if on_event is not None:
+                    on_event(message)
+            elif message.get("ok"):
+                return message.get("value")
+            else:
+                raise RemoteError(f"the agent could not {do}: {message.get('error')}", host=self.host)
+
+    def read(self) -> Event:
+        """Read one message. The box is not trusted: it must be one JSON object of bounded length."""
+        while b"\n" not in self._buffer:
+            try:
+                data = self._channel.recv(1 << 16)
+            except OSError as error:
+                raise self._lost(str(error) or type(error).__name__) from error
+            if not data:
+                raise self._ended()
+            self._buffer += data
+            if len(self._buffer) > MAX_ANSWER:
+                raise RemoteError(f"an answer of more than {MAX_ANSWER >> 20} MiB; refused", host=self.host)
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        try:
+            message = json.loads(line)
+        except ValueError as error:
+            raise RemoteError(f"not an answer of the agent: {line[:200]!r}", host=self.host) from error
+        if not isinstance(message, dict):
+            raise RemoteError(f"not an answer of the agent: {line[:200]!r}", host=self.host)
+        self._started = True
+        return message
+
+    def _ended(self) -> ConnectError:
+        """Why there is no more to read: the agent never started, or the connection is gone."""
+        if self._started:
+            return self._lost("the connection ended")
+        said = b""
+        while data := self._channel.recv_stderr(1 << 16):
+            said += data
+        text = said.decode("utf-8", "replace")
+        status = self._channel.recv_exit_status()
+        if status == -1:
+            return self._lost("the connection ended before the agent started")
+        if status == 127 or "command not found" in text or "python3: not found" in text:
+            return ConnectError("there is no python3 on the box", host=self.host, hint="apt-get install python3")
+        if "python3 is " in text:
+            return ConnectError(f"{text.strip()}; 3.9 or newer is needed", host=self.host)
+        return sudo.refused(self.host, text, given=False)
+
+    def _lost(self, why: str) -> ConnectError:
+        return ConnectError(
+            f"the connection was lost ({why}); work that had begun goes on there by itself",
+            host=self.host,
+            hint="the same command again: it attaches to what still runs, and does what is left",
+        )
+
+
+def open_session(target: Target, *, become: bool | None = None, password: Secret | None = None) -> Session:
+    """Connect and start the agent as root. `become` None: by sudo unless the ssh user is root already."""
+    from strixkit.remote.connection import connect
+
+    connection = connect(target)
+    try:
+        by_sudo = connection.user != "root" if become is None else become
+        channel = connection.transport.open_session(timeout=START_SECONDS)
+        channel.settimeout(None)
+        agent = bundle()
+        asks = by_sudo and password is not None
+        code = BOOTSTRAP % (SAY_STARTED if asks else "", len(agent))
+        channel.exec_command(sudo.command(["python3", "-I", "-c", code], become=by_sudo, password=asks))
+        if asks and password is not None:
+            sudo.answer_prompt(channel, password, target.name)
+        session = Session(target.name, channel, connection.close)
+        session._send(agent)
+    except BaseException:
+        connection.close()
+        raise
+    return session

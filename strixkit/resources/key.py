@@ -1,0 +1,29 @@
+"""Kind `key`: a random secret that is made once, on the box, and stays there."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from strixkit.resources.base import Answer, Change, Question, Step
+from strixkit.resources.path import Placed
+
+
+class Key(Placed):
+    """A root-only file with one random key; its content is never asked for here."""
+
+    kind: ClassVar[str] = "key"
+    mode: int = 0o600
+
+    def question(self) -> Question:
+        """Type, owner, mode and size, without content or hash."""
+        return {"ask": "path", "path": self.path}
+
+    def diff(self, answer: Answer) -> tuple[Change, ...]:
+        """It is there, not empty, and root's alone."""
+        if answer["type"] != "file" or not answer.get("size"):
+            return (self.change("presence", answer["type"], "a random key, made on the box"),)
+        return self.diff_owner(answer)
+
+    def steps(self, answer: Answer) -> tuple[Step, ...]:
+        """Make it, or give an existing one its owner and mode."""
+        return (Step(step="secret", arguments=self.owner_arguments()),)

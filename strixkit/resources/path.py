@@ -1,0 +1,53 @@
+"""What all kinds that live at a path share: owner, group, mode, and the folders above them."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from strixkit.resources.base import Answer, Change, Resource
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/") or "\0" in value or "\n" in value or str(PurePosixPath(value)) != value:
+        raise ValueError("an absolute path without '..', '//', a last slash or line breaks is wanted")
+    if ".." in PurePosixPath(value).parts:
+        raise ValueError("'..' is not allowed")
+    return value
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+
+
+class Placed(Resource):
+    """Something at a path with an owner."""
+
+    path: AbsolutePath
+    owner: str = "root"
+    group: str = "root"
+    mode: int = Field(ge=0, le=0o7777)
+
+    @property
+    def id(self) -> str:
+        """`kind:path`."""
+        return f"{self.kind}:{self.path}"
+
+    def requires(self) -> set[str]:
+        """Its folders, its owner, its group."""
+        above = {f"directory:{folder}" for folder in PurePosixPath(self.path).parents}
+        return above | {f"user:{self.owner}", f"group:{self.group}"}
+
+    def diff_owner(self, answer: Answer) -> tuple[Change, ...]:
+        """Differences in owner, group and mode."""
+        pairs = [
+            ("owner", answer.get("owner"), self.owner),
+            ("group", answer.get("group"), self.group),
+            ("mode", f"{answer.get('mode', 0):04o}", f"{self.mode:04o}"),
+        ]
+        return tuple(self.change(field, found, wanted) for field, found, wanted in pairs if found != wanted)
+
+    def owner_arguments(self) -> dict[str, object]:
+        """What a step needs to place it."""
+        return {"path": self.path, "owner": self.owner, "group": self.group, "mode": self.mode}

@@ -1,0 +1,1 @@
+"""Embedded boxes: systemd-nspawn machines that a deploy treats as real ones, and the model they serve."""
