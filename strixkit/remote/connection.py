@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +11,12 @@ from fabric import Config, Connection
 
 from strixkit.errors import ConnectError
 from strixkit.remote import hostkeys
+from strixkit.remote.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNECT_SECONDS = 15
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a host of the inventory is reached; None means: as ssh_config or its default says."""
-
-    name: str
-    address: str
-    user: str | None = None
-    port: int | None = None
-    identity_file: str | None = None
-    known_hosts: str | None = None
 
 
 def prepare(target: Target) -> Connection:

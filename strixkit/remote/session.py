@@ -15,7 +15,7 @@ from strixkit.secret import Secret
 if TYPE_CHECKING:
     from paramiko import Channel
 
-    from strixkit.remote.connection import Target
+    from strixkit.remote.target import Target
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]

@@ -23,6 +23,10 @@ class Artifact(Placed):
         """Size, recorded hash, and how much of an upload is there."""
         return {"ask": "artifact", "path": self.path, "sha256": self.sha256}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"exists": False, "partial_bytes": 0}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence and hash; a file that was never read has no hash yet."""
         wanted = f"sha256 {self.sha256}" if self.sha256 else "a file"
@@ -50,6 +54,6 @@ class Artifact(Placed):
         """Check and place the upload, or read the file that is there once."""
         if self._must_be_sent(answer):
             return (Step(step="place", arguments={**self.owner_arguments(), "sha256": self.sha256}),)
-        if answer["exists"] and not answer["sha256"]:
-            return (Step(step="hash", arguments={"path": self.path}),)
-        return ()
+        if not answer["exists"]:
+            return ()
+        return (Step(step="hash", arguments={"path": self.path, "sha256": self.sha256}),)

@@ -80,6 +80,10 @@ class Resource(BaseModel):
         """What the agent must look at."""
         raise NotImplementedError
 
+    def absent(self) -> Answer:
+        """The answer of a bare machine, for a plan without a box."""
+        raise NotImplementedError
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Differences between the answer and the wish; empty means that it is so already."""
         raise NotImplementedError

@@ -18,6 +18,10 @@ class Directory(Placed):
         """Type, owner and mode."""
         return {"ask": "path", "path": self.path}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"type": "absent"}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence, owner and mode."""
         if answer["type"] != "directory":

@@ -21,6 +21,10 @@ class File(Placed):
         """Type, owner, hash and (when small) text."""
         return {"ask": "path", "path": self.path, "hash": True}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"type": "absent"}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence, content, owner and mode."""
         found = str(answer["type"])

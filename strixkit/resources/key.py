@@ -18,6 +18,10 @@ class Key(Placed):
         """Type, owner, mode and size, without content or hash."""
         return {"ask": "path", "path": self.path}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"type": "absent"}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """It is there, not empty, and root's alone."""
         if answer["type"] != "file" or not answer.get("size"):

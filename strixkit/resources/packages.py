@@ -32,6 +32,10 @@ class Packages(Resource):
         """Installed versions."""
         return {"ask": "packages", "names": list(self.names)}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """One change for each missing package."""
         return tuple(self.change(name, "absent", "installed") for name in self.names if name not in answer)

@@ -37,6 +37,10 @@ class Release(Resource):
         """Current release, installed unit, running process."""
         return {"ask": "release", "service": self.service, "unit": self.unit_name}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"current": "", "gated": [], "unit": {"active": "inactive"}}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare the release, its unit and the live process."""
         found = answer["current"] or "none"

@@ -30,6 +30,10 @@ class Symlink(Resource):
         """Type and target."""
         return {"ask": "path", "path": self.path}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"type": "absent"}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence and target."""
         if answer["type"] != "symlink":

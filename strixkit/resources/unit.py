@@ -46,6 +46,10 @@ class Unit(Resource):
         """File, state and process."""
         return {"ask": "unit", "unit": self.name}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"active": "inactive", "enabled": "", "process": {}}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare the file, enablement, activity, and what the process runs."""
         changes = []

@@ -26,6 +26,10 @@ class Group(Resource):
         """Whether it exists."""
         return {"ask": "group", "name": self.name}
 
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"exists": False}
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """It exists or not."""
         return () if answer["exists"] else (self.change("presence", "absent", "group"),)
@@ -55,6 +59,10 @@ class User(Resource):
     def question(self) -> Question:
         """Whether it exists, and its groups."""
         return {"ask": "user", "name": self.name}
+
+    def absent(self) -> Answer:
+        """Nothing is there."""
+        return {"exists": False}
 
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence and membership."""

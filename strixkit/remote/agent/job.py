@@ -167,7 +167,7 @@ def run() -> int:
     recorder = Recorder(str(request.get("hold_at", "")))
     entry = {key: request[key] for key in ("job", "who", "what", "changes", "releases")}
     error: Dict[str, Any] = {}
-    if observe.answer_all(request["questions"]) != request["answers"]:
+    if json.loads(json.dumps(observe.answer_all(request["questions"]))) != request["answers"]:
         error = {"error": "the box changed after the plan was made; nothing was done", "stale": True}
     else:
         journal.append(dict(entry, event="begin"))

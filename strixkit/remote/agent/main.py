@@ -27,6 +27,7 @@ def facts(request: Request) -> Dict[str, Any]:
     if request.get("runtime"):
         answer["runtime"] = probe.runtime(str(request["runtime"]), known)
     answer["models"] = [probe.model(str(path), known) for path in request.get("models", [])]
+    answer["services"] = {name: probe.held(str(name)) for name in request.get("services", [])}
     if os.geteuid() == 0:
         answer["unfinished"] = journal.unfinished(journal.entries())
     return answer

@@ -101,9 +101,12 @@ def _group_exists(name: str) -> bool:
 
 
 def check_hash(step: Step, report: Report) -> None:
-    """Read a large file once and record its hash."""
+    """Read a large file once and record its hash; a wrong one stops the run before a service is touched."""
     path = str(step["path"])
-    hashes.record(path, hashes.compute(path, report))
+    found = hashes.recorded(path) or hashes.compute(path, report)
+    hashes.record(path, found)
+    if found != step["sha256"]:
+        raise RuntimeError("%s has sha256 %s, wanted %s" % (path, found, step["sha256"]))
 
 
 def place(step: Step, report: Report) -> None:

@@ -1,0 +1,32 @@
+"""A build of llama.cpp, by the provider that the catalogue names for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from strixkit.config.catalogue import PackageProvider
+
+from strixkit.errors import InputError
+from strixkit.host.context import HostContext
+from strixkit.resources.base import Resource
+from strixkit.resources.packages import Packages
+
+
+def resources(host: HostContext) -> Iterator[Resource]:
+    """The provider's resources. A provider is one branch here; `git` and `archive` come beside these two."""
+    runtime = host.runtime
+    provider = runtime.entry.provider
+    if isinstance(provider, PackageProvider):
+        if host.facts.package_manager not in ("apt", ""):
+            raise InputError(
+                f"runtime {runtime.name} is installed by apt; the box has {host.facts.package_manager}",
+                host=host.host.name,
+                hint="set strix_runtime in inventory.yaml to one that fits",
+            )
+        yield Packages(label=runtime.name, names=provider.packages, reason=f"runtime {runtime.name}")
+    elif not runtime.present and not runtime.recorded:
+        raise InputError(
+            f"runtime {runtime.name}: {runtime.entry.binary} is not on the box",
+            host=host.host.name,
+            hint=provider.hint,
+        )

@@ -1,0 +1,145 @@
+"""Each service: profile -> options -> arguments -> unit -> release."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from strixkit.runtime.argv import Rendered
+from strixkit.runtime.argv import render as render_argv
+from strixkit.runtime.systemd import environment_line, exec_line
+
+from strixkit.errors import InputError
+from strixkit.host.context import CREDENTIALS, LIBRARY, USER, HostContext, ServiceState
+from strixkit.planner.choice import MemoryPlan
+from strixkit.planner.options import Options
+from strixkit.resources.base import Resource
+from strixkit.resources.file import File
+from strixkit.resources.key import Key
+from strixkit.resources.release import Release
+from strixkit.resources.template import render
+
+HERE = Path(__file__).parent
+UNIT = HERE.parent.parent / "systemd" / "llama-server.service.j2"
+WAIT_READY = f"{LIBRARY}/wait-ready"
+KEY_ARGUMENT = "%d/api-key"  # systemd puts the credential's folder there
+CANDIDATE_PORT = "@CANDIDATE_PORT@"  # the agent puts a free port there
+LOG_BUFFERS = 4  # -lv: from this level on the server logs every buffer's size
+
+
+def resources(host: HostContext) -> Iterator[Resource]:
+    """The readiness helper, the keys, and one release for each service."""
+    helper = (HERE / "files" / "wait_ready.py").read_text()
+    yield File(path=WAIT_READY, content=helper, mode=0o755, reason="systemctl start returns when the server answers")
+    for service in host.services:
+        if service.has_key:
+            why = f"service {service.name} listens on {service.listen}"
+            yield Key(path=f"{CREDENTIALS}/{service.name}.key", reason=why)
+        if not host.runtime.present and not host.runtime.recorded:
+            host.wait(f"service {service.name}: the unit is rendered when runtime {host.runtime.name} is installed")
+        elif service.plan is None:
+            host.wait(f"service {service.name}: the unit is rendered when {service.file.path} is on the box")
+        else:
+            yield release(host, service, service.plan)
+
+
+def release(host: HostContext, service: ServiceState, plan: MemoryPlan) -> Release:
+    """Everything that shapes the process, its hash as the release's id, and the unit rendered from it."""
+    options = all_options(service, plan)
+    rendered = arguments(host, service, options)
+    environment = {**host.runtime.entry.environment, **host.host.environment}
+    shape = {
+        "service": service.name,
+        "profile": service.profile_name,
+        "model": {"path": service.file.path, "sha256": service.file.sha256, "variant": service.file.variant},
+        "runtime": {"name": host.runtime.name, "identity": host.runtime.identity},
+        "argv": list(rendered.argv),
+        "environment": environment,
+        "template": UNIT.read_text(),
+        "user": USER,
+    }
+    name = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:12]
+    candidate = arguments(host, service, {**options, "server.host": "127.0.0.1", "server.port": CANDIDATE_PORT})
+    manifest: dict[str, Any] = {
+        **{key: value for key, value in shape.items() if key != "template"},
+        "release": name,
+        "options": options,
+        "candidate_argv": list(candidate.argv),
+        "port": service.port,
+        "gate_address": gate_address(service),
+        "context": context_per_slot(options),
+        "drafts": options.get("draft.type", "none") != "none",
+        "key_file": f"{CREDENTIALS}/{service.name}.key" if service.has_key else None,
+        "memory": {"device_start_mib": plan.start_mib, "host_start_mib": plan.host_start_mib},
+    }
+    common = {
+        "service": service,
+        "host": host,
+        "plan": plan,
+        "release": name,
+        "user": USER,
+        "environment": [environment_line(key, value) for key, value in environment.items()],
+        "credentials": CREDENTIALS,
+        "wait_ready": WAIT_READY,
+        "address": gate_address(service),
+    }
+    return Release(
+        service=service.name,
+        release=name,
+        unit=render(UNIT, {**common, "exec_start": _exec(rendered), "port": service.port}),
+        candidate=render(
+            UNIT, {**common, "exec_start": _exec(candidate), "port": CANDIDATE_PORT, "address": "127.0.0.1"}
+        ),
+        manifest=manifest,
+        beside=service.beside,
+        reason=f"profile {service.profile_name}",
+    )
+
+
+def all_options(service: ServiceState, plan: MemoryPlan) -> Options:
+    """The plan's options, with what only this box knows."""
+    options: Options = {
+        "model.path": service.file.path,
+        **plan.options,
+        "server.host": service.listen,
+        "server.port": service.port,
+        "log.verbosity": LOG_BUFFERS,
+    }
+    if service.has_key:
+        options["server.api_key_file"] = KEY_ARGUMENT
+    return options
+
+
+def arguments(host: HostContext, service: ServiceState, options: Options) -> Rendered:
+    """The command line, checked against what the binary says it knows. Raises InputError, host named."""
+    capabilities = host.runtime.capabilities
+    assert capabilities is not None
+    try:
+        rendered = render_argv(options, capabilities, service.profile.optional)
+    except InputError as error:
+        raise InputError(
+            f"service {service.name}, runtime {host.runtime.name}: {error.message}",
+            host=host.host.name,
+            hint=error.hint,
+        ) from error
+    return Rendered(argv=(host.runtime.entry.binary, *rendered.argv), omitted=rendered.omitted)
+
+
+def _exec(rendered: Rendered) -> str:
+    return exec_line(rendered.argv, raw=frozenset({KEY_ARGUMENT}))
+
+
+def gate_address(service: ServiceState) -> str:
+    """Where the box itself reaches the server."""
+    return "127.0.0.1" if service.listen in ("0.0.0.0", "::", "localhost") else service.listen
+
+
+def context_per_slot(options: Options) -> int:
+    """Tokens that /props must show: llama-server divides the context among its slots."""
+    size, parallel = options["context.size"], options["server.parallel"]
+    assert isinstance(size, int)
+    assert isinstance(parallel, int)
+    return size // parallel

@@ -1,0 +1,154 @@
+"""A host of the inventory, from its merged variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from strixkit.config.document import Document, Key
+from strixkit.config.source import ModelSource
+from strixkit.config.validate import validate
+from strixkit.config.values import (
+    Address,
+    Environment,
+    HostName,
+    Name,
+    Port,
+    Section,
+    ServiceName,
+    User,
+    UserPath,
+)
+
+DEFAULT_SERVICE = "main"
+DEFAULT_PROFILE = "coding"
+# What the project is for.
+DEFAULT_RUNTIME = "rocmfp4"
+DEFAULT_MODEL = "qwen3.6-27b-mtp"
+
+
+class Service(Section):
+    """One llama-server on a host. `port` and `listen` override the profile's; `source` overrides the catalogue's."""
+
+    profile: str
+    model: str
+    variant: str | None = None
+    port: int | None = None
+    listen: str | None = None
+    source: ModelSource | None = None
+
+
+class Host(Section):
+    """A machine to deploy to. `address`, `user`, `port`, `identity_file` and `known_hosts` are for ssh.
+
+    become: whether to use sudo; None leaves it to the ssh user (root needs none).
+    groups: all groups that hold the host, the outermost first.
+    """
+
+    name: HostName
+    groups: tuple[str, ...] = ()
+    address: str
+    user: str | None = None
+    port: int | None = None
+    identity_file: str | None = None
+    known_hosts: str | None = None
+    become: bool | None = None
+    runtime: str
+    environment: dict[str, str] = Field(default_factory=dict)
+    services: dict[str, Service]
+
+
+class ServiceVariables(Section):
+    """A mapping in `strix_services`."""
+
+    profile: Name | None = None
+    model: Name | None = None
+    variant: Name | None = None
+    port: Port | None = None
+    listen: Address | None = None
+    source: ModelSource | None = None
+
+
+class HostVariables(Section):
+    """The variables that mean something here; the rest of an Ansible inventory is none of our business."""
+
+    ansible_host: Address | None = None
+    ansible_user: User | None = None
+    ansible_port: Port | None = None
+    ansible_ssh_private_key_file: UserPath | None = None
+    ansible_become: bool | None = None
+    strix_known_hosts: UserPath | None = None
+    strix_runtime: Name = DEFAULT_RUNTIME
+    strix_model: Name = DEFAULT_MODEL
+    strix_profile: Name = DEFAULT_PROFILE
+    strix_environment: Environment = Field(default_factory=dict)
+    strix_services: dict[ServiceName, ServiceVariables | None] = Field(
+        default_factory=lambda: {DEFAULT_SERVICE: ServiceVariables()}, min_length=1
+    )
+
+
+def host_from(name: str, groups: tuple[str, ...], variables: Document) -> Host:
+    """The host with these merged variables. Raises InputError for unknown `strix_` names and for bad values."""
+    known = HostVariables.model_fields
+    ours = {key: value for key, value in variables.values.items() if key in known or key.startswith("strix_")}
+    document = Document(variables.path, ours, variables.positions)
+    for key, value in ours.items():
+        _refuse_templates(document, (key,), value, name)
+    mine = validate(document, HostVariables, subject=f"host {name}:")
+    host = Host(
+        name=name,
+        groups=groups,
+        address=mine.ansible_host or name,
+        user=mine.ansible_user,
+        port=mine.ansible_port,
+        identity_file=mine.ansible_ssh_private_key_file,
+        known_hosts=mine.strix_known_hosts,
+        become=mine.ansible_become,
+        runtime=mine.strix_runtime,
+        environment=mine.strix_environment,
+        services={service: _service(found, mine) for service, found in mine.strix_services.items()},
+    )
+    _refuse_same_ports(document, host)
+    return host
+
+
+def _service(found: ServiceVariables | None, host: HostVariables) -> Service:
+    found = found or ServiceVariables()
+    return Service(
+        profile=found.profile or host.strix_profile,
+        model=found.model or host.strix_model,
+        variant=found.variant,
+        port=found.port,
+        listen=found.listen,
+        source=found.source,
+    )
+
+
+def _refuse_templates(document: Document, key: Key, value: Any, host: str) -> None:
+    if isinstance(value, dict):
+        for name, below in value.items():
+            _refuse_templates(document, (*key, name), name, host)
+            _refuse_templates(document, (*key, name), below, host)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_templates(document, (*key, index), item, host)
+    elif isinstance(value, str) and ("{{" in value or "{%" in value):
+        raise document.error(key, f"host {host}: a Jinja template is not supported here, wanted a plain value")
+
+
+def _refuse_same_ports(document: Document, host: Host) -> None:
+    """Each of several services needs a port of its own: that of the profiles would mostly be the same."""
+    taken: dict[int, str] = {}
+    for name, service in host.services.items():
+        key = ("strix_services", name, "port")
+        if service.port is None:
+            if len(host.services) > 1:
+                message = f"host {host.name}: missing, and each of several services on a host needs its own"
+                raise document.error(key, message)
+            continue
+        if service.port in taken:
+            raise document.error(
+                key, f"host {host.name}: service {taken[service.port]!r} has port {service.port} already"
+            )
+        taken[service.port] = name

@@ -1,0 +1,91 @@
+"""Renderers of events: a live table on a terminal, plain lines in a pipe, nothing for --json."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from strixkit.display.text import change_line, clean
+from strixkit.engine.events import Emit, Event, ignore
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+MARKS = {"change": "~", "fixed": "FIXED ", "failed": "FAILED", "note": "note:", "error": "ERROR", "progress": "  ..."}
+
+
+def _line(event: Event) -> str:
+    if event.change is not None:
+        return f"~ {change_line(event.change)}"
+    body = " ".join(part for part in (event.resource, clean(event.text)) if part)
+    return f"{MARKS[event.kind]} {body}"
+
+
+@contextmanager
+def renderer(*, quiet: bool) -> Iterator[Emit]:
+    """Yield the function that takes events; `quiet` for --json."""
+    if quiet:
+        yield ignore
+    elif sys.stdout.isatty():
+        with _Live() as live:
+            yield live.emit
+    else:
+        yield _Plain().emit
+
+
+class _Plain:
+    """One line for each event, with the host's name in front."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def emit(self, event: Event) -> None:
+        if event.kind in MARKS:
+            with self._lock:
+                print(f"{event.host}  {_line(event)}", flush=True)
+
+
+class _Live:
+    """A table with one row a host that follows what goes on; changes and results scroll above it."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[str, str]] = {}
+        self._lock = threading.Lock()
+        self._live: Live | None = None
+
+    def __enter__(self) -> _Live:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def emit(self, event: Event) -> None:
+        with self._lock:
+            live = self._started()
+            self._rows[event.host] = (event.resource, clean(event.text))
+            if event.kind in MARKS and event.kind != "progress":
+                live.console.print(f"{event.host}  {_line(event)}", markup=False, highlight=False)
+            live.update(self._table())
+
+    def _started(self) -> Live:
+        # rich is imported at the first event: a host where nothing is to do never needs it.
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(self._table(), transient=True, refresh_per_second=8)
+            self._live.start()
+        return self._live
+
+    def _table(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        for host, (resource, text) in self._rows.items():
+            table.add_row(Text(host, "bold"), Text(resource), Text(text, "dim"))
+        return table

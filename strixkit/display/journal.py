@@ -1,0 +1,23 @@
+"""The journal of a box as lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strixkit.display.text import clean
+
+
+def lines(entries: list[dict[str, Any]]) -> list[str]:
+    """One line an entry: when, who, what, the outcome."""
+    return [clean(f"{entry.get('at', '?')}  {_words(entry)}") for entry in entries] or ["the journal is empty"]
+
+
+def _words(entry: dict[str, Any]) -> str:
+    event = entry.get("event")
+    if event == "gated":
+        return f"release {entry.get('release')} of {entry.get('service')} passed the gate"
+    if event == "begin":
+        return f"{entry.get('who')} began {entry.get('what')}: {len(entry.get('changes', []))} changes"
+    if event == "end" and entry.get("ok"):
+        return f"{entry.get('who')} ended {entry.get('what')}: done"
+    return f"{entry.get('who')} ended {entry.get('what')}: FAILED: {entry.get('error', '')}"

@@ -1,0 +1,82 @@
+"""The end of a run: what changed, what failed and why, in words or as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from strixkit.display.text import change_line, clean, diff_lines
+from strixkit.engine.converge import Outcome
+from strixkit.fleet.run import Report
+from strixkit.resources.base import Risk
+from strixkit.runtime.log import cause
+
+LOG_LINES = 12
+
+
+def _cause(outcome: Outcome) -> str:
+    found = cause("\n".join([*outcome.log, outcome.error]))
+    return f"{found.words} ({found.kind}); {found.hint}" if found else ""
+
+
+def summary(reports: Sequence[Report], *, applied: bool) -> list[str]:
+    """The lines that a person reads last."""
+    lines: list[str] = []
+    for report in reports:
+        outcome = report.outcome
+        lines += [f"{outcome.host}  note: {clean(note)}" for note in outcome.notes]
+        lines += _applied(outcome) if applied else _planned(outcome)
+    return lines
+
+
+def _applied(outcome: Outcome) -> list[str]:
+    if outcome.ok and not outcome.changes:
+        return [f"{outcome.host}  unchanged ({outcome.round_trips} round trips)"]
+    if outcome.ok:
+        return [f"{outcome.host}  done: {len(outcome.changes)} changes, all seen to be so afterwards"]
+    lines = [f"{outcome.host}  FAILED: {clean(outcome.error) or 'some wishes are not true after the run'}"]
+    lines += [f"{outcome.host}    still: {change_line(change)}" for change in outcome.remaining]
+    if words := _cause(outcome):
+        lines.append(f"{outcome.host}    cause: {clean(words)}")
+    if outcome.log:
+        lines.append(f"{outcome.host}    the server's last lines:")
+        lines += [f"{outcome.host}      | {clean(line)}" for line in outcome.log[-LOG_LINES:]]
+    return lines
+
+
+def _planned(outcome: Outcome) -> list[str]:
+    if outcome.error:
+        return [f"{outcome.host}  ERROR: {clean(outcome.error)}"]
+    if not outcome.changes:
+        return [f"{outcome.host}  nothing to change"]
+    lines = []
+    for change in outcome.changes:
+        lines.append(f"{outcome.host}  ~ {change_line(change)}" + (f"  ({change.reason})" if change.reason else ""))
+        if change.text and change.found:
+            lines += [f"{outcome.host}      {line}" for line in diff_lines(change)]
+    risky = [change for change in outcome.changes if change.risk is Risk.RESTART]
+    restart = ", restarts a service" if risky else ""
+    return [*lines, f"{outcome.host}  {len(outcome.changes)} changes{restart}"]
+
+
+def document(reports: Sequence[Report]) -> str:
+    """All of it as one JSON document."""
+    return json.dumps({"hosts": [_host(report) for report in reports]}, indent=2, ensure_ascii=False)
+
+
+def _host(report: Report) -> dict[str, Any]:
+    outcome = report.outcome
+    services = outcome.shown.get("services", ())
+    return {
+        "host": outcome.host,
+        "ok": report.exit_code == 0,
+        "error": outcome.error,
+        "changes": [change.model_dump(mode="json") for change in outcome.changes],
+        "remaining": [change.model_dump(mode="json") for change in outcome.remaining],
+        "cause": _cause(outcome) if outcome.error else "",
+        "log": outcome.log,
+        "notes": outcome.notes,
+        "round_trips": outcome.round_trips,
+        "services": {state.name: state.plan.model_dump(mode="json") for state in services if state.plan},
+    }

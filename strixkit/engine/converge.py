@@ -1,0 +1,193 @@
+"""One host, from facts to a verified state: facts, wishes, observe, plan, apply, observe again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from strixkit.engine.events import Emit, Event
+from strixkit.engine.plan import Plan, compare, order, questions
+from strixkit.errors import LockedError, RemoteError
+from strixkit.resources.base import Change, Resource
+
+MAX_STAGES = 4
+
+
+class Conversation(Protocol):
+    """What the engine needs of a session with the agent; see strixkit.remote.session."""
+
+    host: str
+    round_trips: int
+
+    def request(self, do: str, on_event: Any = None, **fields: Any) -> Any:
+        """Ask the agent for one thing."""
+
+    def upload(self, path: Path, sha256: str, offset: int, on_bytes: Any) -> None:
+        """Send a file."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The wishes for one host. Not complete: some can only be known when these are true (a runtime's flags)."""
+
+    resources: tuple[Resource, ...]
+    complete: bool = True
+    notes: tuple[str, ...] = ()
+    shown: dict[str, Any] = field(default_factory=dict)
+
+
+class Describe(Protocol):
+    """From facts to wishes. Pure, apart from reading the controller's own files."""
+
+    def facts_request(self) -> dict[str, Any]:
+        """What to ask beside the facts."""
+
+    def desired(self, answer: dict[str, Any]) -> Desired:
+        """The wishes for a host of which this was answered. Raises InputError: nothing was touched."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Who applies what; `hold_at` names a point where the job waits (for tests)."""
+
+    who: str
+    what: str
+    hold_at: str = ""
+
+
+@dataclass
+class Outcome:
+    """What happened to one host."""
+
+    host: str
+    changes: list[Change] = field(default_factory=list)
+    remaining: list[Change] = field(default_factory=list)
+    error: str = ""
+    log: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    shown: dict[str, Any] = field(default_factory=dict)
+    round_trips: int = 0
+    applied: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is left to do and nothing went wrong."""
+        return not self.error and (not self.applied or not self.remaining)
+
+
+def look(session: Conversation, describe: Describe, emit: Emit) -> tuple[Desired, Plan]:
+    """Facts and states: two round trips. Attaches first to a job that an earlier, lost run left behind."""
+    while True:
+        answer = session.request("facts", **describe.facts_request())
+        job = answer.get("job")
+        if not job:
+            break
+        if job.get("watched"):
+            raise locked(session.host, job)
+        emit(Event(session.host, "note", f"a run of {job.get('owner')} still goes on there: attaching to it"))
+        session.request("attach", on_event=_relay(session.host, emit))
+    if answer.get("unfinished"):
+        begun = answer["unfinished"]
+        text = f"a run of {begun.get('who')} at {begun.get('at')} ({begun.get('what')}) was cut off; doing what is left"
+        emit(Event(session.host, "note", text))
+    desired = describe.desired(answer)
+    return desired, observe(session, desired.resources)
+
+
+def observe(session: Conversation, resources: Sequence[Resource]) -> Plan:
+    """Ask for all states at once and compare: one round trip."""
+    ordered = order(resources)
+    answers = session.request("observe", questions=questions(ordered))
+    if not isinstance(answers, list) or len(answers) != len(ordered):
+        raise RemoteError("the agent answered other questions than were asked", host=session.host)
+    try:
+        return compare(ordered, answers)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RemoteError(f"the agent's answer makes no sense: {error!r}", host=session.host) from error
+
+
+def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) -> Outcome:
+    """Make the host as wished, in as many stages as the wishes need, and look again after each."""
+    outcome = Outcome(session.host)
+    for _ in range(MAX_STAGES):
+        desired, plan = look(session, describe, emit)
+        outcome.notes, outcome.shown = list(desired.notes), desired.shown
+        if plan.changes:
+            outcome.applied = True
+            apply(session, plan, job, emit, outcome)
+        if outcome.error or outcome.remaining:
+            break
+        if desired.complete:
+            break
+        if not plan.changes:
+            outcome.error = "; ".join(desired.notes) or "the wishes are not complete and nothing is left to change"
+            break
+    outcome.round_trips = session.round_trips
+    return outcome
+
+
+def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outcome) -> None:
+    """Send files, run the steps on the box, look again; the outcome tells what was FIXED and what FAILED."""
+    for change in plan.changes:
+        emit(Event(session.host, "change", resource=change.resource, change=change))
+    for upload in plan.uploads():
+        size = Path(upload.path).stat().st_size
+        name = Path(upload.path).name
+
+        def sent(count: int, name: str = name, size: int = size) -> None:
+            emit(Event(session.host, "progress", f"sending {name}: {count * 100 // max(1, size)} %"))
+
+        session.upload(Path(upload.path), upload.sha256, upload.offset, sent)
+    request = {
+        "job": secrets.token_hex(6),
+        "who": job.who,
+        "what": job.what,
+        "hold_at": job.hold_at,
+        "questions": questions(plan.resources),
+        "answers": list(plan.answers),
+        "steps": plan.steps(),
+        "changes": [
+            change.model_dump(mode="json", exclude={"found", "wanted"} if change.text else set())
+            for change in plan.changes
+        ],
+        "releases": [change.wanted for change in plan.changes if change.field == "release"],
+    }
+    # An upload changes what the artifact's question answers, so the job must expect the new answer.
+    if plan.uploads():
+        request["answers"] = session.request("observe", questions=request["questions"])
+    result = session.request("apply", on_event=_relay(session.host, emit), **request)
+    if result.get("locked"):
+        raise locked(session.host, result["locked"])
+    after = observe(session, plan.resources)
+    open_ids = {change.resource for change in after.changes}
+    outcome.changes += plan.changes
+    outcome.remaining = list(after.changes)
+    for resource_id in dict.fromkeys(change.resource for change in plan.changes):
+        emit(Event(session.host, "failed" if resource_id in open_ids else "fixed", resource=resource_id))
+    if not result.get("ok"):
+        where = f"{result.get('resource', '')}: " if result.get("resource") else ""
+        outcome.error = f"{where}{result.get('error', 'the job failed')}"
+        outcome.log = [str(line) for line in result.get("log", [])]
+
+
+def locked(host: str, job: dict[str, Any]) -> LockedError:
+    """The error that says who holds the lock."""
+    return LockedError(
+        f"locked by {job.get('owner', 'unknown')} since {job.get('since', '?')} for {job.get('what', '?')}"
+        f" (until {job.get('expires', '?')} at the latest)",
+        host=host,
+        hint="wait for it; or look at it on the box: journalctl -fu strixkit-job",
+    )
+
+
+def _relay(host: str, emit: Emit) -> Any:
+    def on_event(message: dict[str, Any]) -> None:
+        kind = str(message.get("event", ""))
+        if kind in ("step", "progress", "reached", "held"):
+            text = str(message.get("text") or message.get("step") or message.get("point") or "")
+            emit(Event(host, kind, text, str(message.get("resource", ""))))
+
+    return on_event

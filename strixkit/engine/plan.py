@@ -1,0 +1,82 @@
+"""Pure: order resources, compare answers with wishes, and put the steps in order."""
+
+from __future__ import annotations
+
+import graphlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strixkit.errors import InputError
+from strixkit.resources.base import Answer, Change, Question, Resource, Upload
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Resources in order, what was found of each, and the differences."""
+
+    resources: tuple[Resource, ...]
+    answers: tuple[Answer, ...]
+    changes: tuple[Change, ...]
+
+    def _changed(self) -> list[tuple[Resource, Answer]]:
+        ids = {change.resource for change in self.changes}
+        pairs = zip(self.resources, self.answers, strict=True)
+        return [(resource, answer) for resource, answer in pairs if resource.id in ids]
+
+    def uploads(self) -> list[Upload]:
+        """Files to send first."""
+        return [upload for resource, answer in self._changed() for upload in resource.uploads(answer)]
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The agent's steps: by phase, then in order; a step that several resources want is done once."""
+        wanted = [(step, resource.id) for resource, answer in self._changed() for step in resource.steps(answer)]
+        wanted.sort(key=lambda pair: pair[0].phase)
+        seen: set[str] = set()
+        steps = []
+        for step, resource_id in wanted:
+            key = json.dumps([step.step, step.arguments], sort_keys=True)
+            if step.phase == step.MAKE or key not in seen:
+                steps.append({**step.arguments, "step": step.step, "resource": resource_id})
+            seen.add(key)
+        return steps
+
+
+def order(resources: Sequence[Resource]) -> tuple[Resource, ...]:
+    """Put each resource behind those it requires; otherwise the given order stays.
+
+    Raises InputError for two wishes about one thing, and for a circle.
+    """
+    by_id: dict[str, Resource] = {}
+    for resource in resources:
+        if by_id.setdefault(resource.id, resource) != resource:
+            raise InputError(f"{resource.id} is wanted twice, in different ways")
+    graph = {name: sorted(resource.requires() & by_id.keys() - {name}) for name, resource in by_id.items()}
+    try:
+        return tuple(by_id[name] for name in _stable(graph))
+    except graphlib.CycleError as error:
+        raise InputError(f"resources require each other in a circle: {' -> '.join(error.args[1])}") from error
+
+
+def _stable(graph: dict[str, list[str]]) -> list[str]:
+    sorter = graphlib.TopologicalSorter(graph)
+    sorter.prepare()
+    position = {name: number for number, name in enumerate(graph)}
+    result: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=position.__getitem__)
+        result.extend(ready)
+        sorter.done(*ready)
+    return result
+
+
+def questions(resources: Sequence[Resource]) -> list[Question]:
+    """One question each, in order."""
+    return [resource.question() for resource in resources]
+
+
+def compare(resources: Sequence[Resource], answers: Sequence[Answer]) -> Plan:
+    """Make the plan."""
+    changes = [c for resource, answer in zip(resources, answers, strict=True) for c in resource.diff(answer)]
+    return Plan(tuple(resources), tuple(answers), tuple(changes))

@@ -1,0 +1,51 @@
+"""The same work on many hosts at once; one host's failure is a value and stops nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from strixkit.config.inventory import Host
+from strixkit.engine.converge import Outcome
+from strixkit.engine.events import Emit, Event
+from strixkit.errors import StrixError
+
+AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one host and the exit code that it asks for."""
+
+    outcome: Outcome
+    exit_code: int
+
+
+def each(hosts: Sequence[Host], work: Callable[[Host], Outcome], emit: Emit) -> list[Report]:
+    """Run `work` for each host in threads; reports come in the order of the hosts."""
+
+    def one(host: Host) -> Report:
+        try:
+            outcome = work(host)
+        except StrixError as error:
+            emit(Event(host.name, "error", str(error)))
+            hint = f"\n  next: {error.hint}" if error.hint else ""
+            return Report(Outcome(host.name, error=error.message + hint), error.exit_code)
+        return Report(outcome, 0 if outcome.ok else 1)
+
+    if len(hosts) == 1:
+        return [one(hosts[0])]
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(hosts))) as pool:
+        return list(pool.map(one, hosts))
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """0 if all are well; the one code if all failed hosts agree (2, 75); else 1."""
+    codes = {report.exit_code for report in reports} - {0}
+    return 0 if not codes else codes.pop() if len(codes) == 1 and len(reports) == 1 else _common(reports)
+
+
+def _common(reports: Sequence[Report]) -> int:
+    codes = {report.exit_code for report in reports}
+    return codes.pop() if len(codes) == 1 else 1

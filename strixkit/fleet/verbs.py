@@ -1,0 +1,145 @@
+"""What the verbs do to one host: open a session, and let the engine work."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from strixkit.config.inventory import Host
+from strixkit.engine.converge import Desired, Job, Outcome, apply, converge, look, observe
+from strixkit.engine.events import Emit
+from strixkit.engine.plan import Plan, compare, order
+from strixkit.errors import InputError
+from strixkit.host.describe import Description
+from strixkit.resources.activation import Activation, release_question
+from strixkit.secret import Secret
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to become root; the password is asked for once and never kept."""
+
+    sudo_password: Secret | None = None
+
+
+def who() -> str:
+    """The person and the machine, for locks and journals."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def open_host(host: Host, access: Access) -> Any:
+    """Open a session with the agent on a host of the inventory."""
+    from strixkit.remote.session import open_session
+
+    return open_session(target(host), become=host.become, password=access.sudo_password)
+
+
+def target(host: Host) -> Any:
+    """Where and how the host is reached."""
+    from strixkit.remote.target import Target
+
+    return Target(host.name, host.address, host.user, host.port, host.identity_file, host.known_hosts)
+
+
+def deploy(
+    host: Host, access: Access, emit: Emit, *, what: str, profiles: dict[str, str], hold_at: str = ""
+) -> Outcome:
+    """Make the host as the inventory wishes (`profiles` wins over it for the named services)."""
+    description = Description(host, profiles=profiles)
+    session = open_host(host, access)
+    try:
+        return converge(session, description, Job(who(), what, hold_at), emit)
+    finally:
+        session.close()
+
+
+def plan(host: Host, access: Access, emit: Emit, *, profiles: dict[str, str]) -> Outcome:
+    """Look at the host and compare; nothing is changed."""
+    session = open_host(host, access)
+    try:
+        desired, found = look(session, Description(host, profiles=profiles, preview=True), emit)
+        return _planned(host, desired, found, session.round_trips)
+    finally:
+        session.close()
+
+
+def plan_from_facts(host: Host, path: Path, *, profiles: dict[str, str]) -> Outcome:
+    """The plan for a bare machine of which only facts are known: no box, no connection. Raises InputError."""
+    try:
+        answer = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"facts file {path}: {error}", hint="a file saved by an earlier look, or of tests/data/facts"
+        ) from error
+    if not isinstance(answer, dict) or "facts" not in answer:
+        raise InputError(f"facts file {path}: no 'facts' in it", hint="see tests/data/facts/framework-128gb.json")
+    desired = Description(host, profiles=profiles, preview=True).desired(answer)
+    resources = order(desired.resources)
+    return _planned(host, desired, compare(resources, [resource.absent() for resource in resources]), 0)
+
+
+def _planned(host: Host, desired: Desired, found: Plan, round_trips: int) -> Outcome:
+    shown = {**desired.shown, "resources": found.resources}
+    return Outcome(
+        host.name, changes=list(found.changes), notes=list(desired.notes), shown=shown, round_trips=round_trips
+    )
+
+
+def rollback(host: Host, access: Access, emit: Emit, *, service: str) -> Outcome:
+    """Bring the release before the current one back, through the same gate. Raises InputError if there is none."""
+    if service not in host.services:
+        raise InputError(f"no service {service}; it has {', '.join(host.services)}", host=host.name)
+    session = open_host(host, access)
+    try:
+        state = session.request("observe", questions=[release_question(service)])[0]
+        before = [name for name in state["gated"] if name != state["current"]]
+        if not before:
+            raise InputError(
+                f"service {service}: no release before {state['current'] or 'the first one'} is kept", host=host.name
+            )
+        outcome = Outcome(host.name, applied=True)
+        found = observe(session, [Activation(service=service, release=before[-1], reason="rollback")])
+        apply(session, found, Job(who(), f"rollback of {service}"), emit, outcome)
+        outcome.round_trips = session.round_trips
+        return outcome
+    finally:
+        session.close()
+
+
+def ask(host: Host, access: Access, *, service: str, text: str, max_tokens: int = 64) -> dict[str, Any]:
+    """One chat completion, asked on the box itself; returns the server's JSON."""
+    session = open_host(host, access)
+    try:
+        port = Description(host).desired_port(service)
+        body = {"messages": [{"role": "user", "content": text}], "max_tokens": max_tokens, "temperature": 0}
+        answer = session.request("chat", service=service, port=port, body=body)
+    finally:
+        session.close()
+    if answer["status"] != 200:
+        raise InputError(f"the server answers {answer['status']}: {answer['answer']}", host=host.name)
+    return dict(answer["answer"])
+
+
+def api_key(host: Host, access: Access, *, service: str) -> Secret:
+    """The API key of a service. Raises InputError if it has none."""
+    session = open_host(host, access)
+    try:
+        text = session.request("key", service=service)["key"]
+    finally:
+        session.close()
+    if not text:
+        raise InputError(f"service {service} has no API key (is it deployed?)", host=host.name)
+    return Secret(str(text))
+
+
+def journal(host: Host, access: Access, *, limit: int) -> list[dict[str, Any]]:
+    """The newest entries of the box's journal, oldest first."""
+    session = open_host(host, access)
+    try:
+        return list(session.request("journal", limit=limit))
+    finally:
+        session.close()

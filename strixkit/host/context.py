@@ -1,0 +1,97 @@
+"""The values that a role reads. Roles do no I/O: all that they need is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from strixkit.config.catalogue import Model, Runtime, Variant
+from strixkit.config.inventory import Host, Service
+from strixkit.planner.choice import MemoryPlan
+from strixkit.planner.facts import Facts
+from strixkit.planner.profile import Profile
+from strixkit.runtime.help import Capabilities
+
+USER = "llama"
+STATE = "/var/lib/strixkit"
+LIBRARY = "/usr/local/lib/strixkit"
+CREDENTIALS = "/etc/strixkit/credentials"
+MODELS = f"{STATE}/models"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class RuntimeState:
+    """A build of llama.cpp on this host: what the catalogue says, and what its binary answered."""
+
+    name: str
+    entry: Runtime
+    identity: str = ""
+    version: str = ""
+    capabilities: Capabilities | None = None
+    recorded: bool = False
+
+    @property
+    def present(self) -> bool:
+        """The binary is on the box and was asked."""
+        return self.capabilities is not None and not self.recorded
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model of the catalogue as a file on this box. Sizes in bytes."""
+
+    name: str
+    variant: str
+    model: Model
+    entry: Variant
+    path: str
+    sha256: str | None
+    size: int | None
+    source: str | None
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One llama-server that the host must have; `plan` is None while the model is not known yet."""
+
+    name: str
+    service: Service
+    profile_name: str
+    profile: Profile
+    file: ModelFile
+    plan: MemoryPlan | None
+    beside: bool
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        return self.service.port or self.profile.server.port
+
+    @property
+    def listen(self) -> str:
+        """Address that it listens on."""
+        return self.service.listen or self.profile.server.host
+
+    @property
+    def has_key(self) -> bool:
+        """A service that others can reach asks for a key."""
+        return self.listen not in LOOPBACK
+
+
+@dataclass
+class HostContext:
+    """One host. Roles may add notes, and say that they are not complete yet."""
+
+    host: Host
+    facts: Facts
+    runtime: RuntimeState
+    services: tuple[ServiceState, ...]
+    notes: list[str] = field(default_factory=list)
+    complete: bool = True
+    shown: dict[str, Any] = field(default_factory=dict)
+
+    def wait(self, why: str) -> None:
+        """Say that a wish can only be known when the ones so far are true."""
+        self.complete = False
+        self.notes.append(why)

@@ -1,0 +1,216 @@
+"""From an inventory host and the agent's facts to wishes: loads catalogue and profiles, plans memory, runs the roles."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from strixkit.config.catalogue import ModelSource, load_model, load_runtime
+from strixkit.config.inventory import Host, Service
+from strixkit.config.profiles import load_profile
+from strixkit.engine.converge import Desired
+from strixkit.errors import InputError, RemoteError
+from strixkit.host import cache
+from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState
+from strixkit.planner import gguf
+from strixkit.planner.choice import MemoryPlan
+from strixkit.planner.choice import plan as plan_memory
+from strixkit.planner.facts import Facts
+from strixkit.planner.shape import ModelShape, shape_from_header
+from strixkit.runtime.help import from_recorded, parse_help
+
+LOADABLE = {"stock": gguf.STOCK_TYPES, "rocmfp4": gguf.ROCMFP4_TYPES}
+
+
+class Description:
+    """Implements `strixkit.engine.converge.Describe` for one host.
+
+    profiles: service name -> profile that is wanted instead of the inventory's (`invoke switch`).
+    preview: no box answers; use what the catalogue recorded of the runtime, and say so.
+    """
+
+    def __init__(self, host: Host, *, profiles: dict[str, str] | None = None, preview: bool = False) -> None:
+        self.host = host
+        self.preview = preview
+        self.runtime = load_runtime(host.runtime)
+        self.profiles = {name: (profiles or {}).get(name, service.profile) for name, service in host.services.items()}
+        self.loaded = {name: load_profile(profile) for name, profile in self.profiles.items()}
+        self.files = {name: self._file(service) for name, service in host.services.items()}
+
+    def facts_request(self) -> dict[str, Any]:
+        """The runtime's binary and the model files, and what of them the controller knows already."""
+        return {
+            "runtime": self.runtime.binary,
+            "models": sorted({file.path for file in self.files.values()}),
+            "services": sorted(self.host.services),
+            "known": cache.identities(),
+        }
+
+    def desired_port(self, service: str) -> int:
+        """The port that the inventory and the profile give a service."""
+        if service not in self.loaded:
+            raise InputError(f"no service {service}; it has {', '.join(self.loaded)}", host=self.host.name)
+        return self.host.services[service].port or self.loaded[service].server.port
+
+    def desired(self, answer: dict[str, Any]) -> Desired:
+        """The wishes. Raises InputError (nothing was touched) or RemoteError."""
+        if answer.get("uid", 0) != 0:
+            raise InputError(
+                "the agent does not run as root", host=self.host.name, hint="set ansible_become: true in inventory.yaml"
+            )
+        try:
+            facts = Facts.model_validate(answer["facts"])
+        except (KeyError, ValidationError) as error:
+            raise RemoteError(f"the facts make no sense: {error}", host=self.host.name) from error
+        context = HostContext(self.host, facts, self._runtime(answer.get("runtime") or {}), ())
+        context.services = tuple(self._services(facts, answer))
+        resources = []
+        for name in importlib.import_module("roles").ORDER:
+            role = importlib.import_module(f"roles.{name}.role")
+            resources += list(role.resources(context))
+        if context.runtime.recorded:
+            context.notes.append(
+                f"runtime {context.runtime.name}: flags as recorded in the catalogue "
+                f"({self.runtime.recorded.version}); the binary itself is asked before anything is stopped"
+            )
+        if facts.simulated:
+            context.notes.append(f"SIMULATED facts (from /etc/strixkit/facts.d): {', '.join(facts.simulated)}")
+        shown = {"facts": facts, "services": context.services, "runtime": context.runtime}
+        return Desired(tuple(resources), context.complete, tuple(context.notes), shown)
+
+    def _runtime(self, answer: dict[str, Any]) -> RuntimeState:
+        if answer.get("present"):
+            identity = str(answer["identity"])
+            known = cache.get(identity)
+            if known is None:
+                known = {"help": str(answer.get("help", "")), "version": str(answer.get("version", ""))}
+                cache.put(identity, known)
+            version = next((line for line in known["version"].splitlines() if line.startswith("version")), "")
+            return RuntimeState(self.host.runtime, self.runtime, identity, version, parse_help(known["help"]))
+        if self.preview:
+            capabilities = from_recorded(self.runtime.recorded.flags)
+            return RuntimeState(self.host.runtime, self.runtime, capabilities=capabilities, recorded=True)
+        return RuntimeState(self.host.runtime, self.runtime)
+
+    def _file(self, service: Service) -> ModelFile:
+        model = load_model(service.model)
+        variant = service.variant or model.default_variant
+        if variant not in model.variants:
+            raise InputError(
+                f"model {service.model} has no variant {variant}; it has {', '.join(model.variants)}",
+                host=self.host.name,
+            )
+        entry = model.variants[variant]
+        source = service.source or entry.source or model.source
+        path = f"{MODELS}/{entry.file}"
+        if source.box is not None:
+            path, local = source.box.replace("<file>", entry.file), None
+        else:
+            local = self._local(source)
+        sha256 = source.sha256 or entry.sha256
+        if local is not None:
+            sha256 = self._local_hash(local, sha256)
+            path = f"{MODELS}/{PurePosixPath(path).stem}-{sha256[:12]}.gguf"
+        size = local.stat().st_size if local else entry.size_bytes
+        return ModelFile(service.model, variant, model, entry, path, sha256, size, str(local) if local else None)
+
+    def _local(self, source: ModelSource) -> Path:
+        path = Path(source.controller or "").expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"model file {path} is not on this machine", host=self.host.name, hint="invoke demo makes the tiny one"
+            )
+        return path
+
+    def _local_hash(self, path: Path, wanted: str | None) -> str:
+        found = cache.sha256(path)
+        if wanted is not None and found != wanted:
+            raise InputError(f"model file {path} has sha256 {found}, wanted {wanted}", host=self.host.name)
+        return found
+
+    def _services(self, facts: Facts, answer: dict[str, Any]) -> list[ServiceState]:
+        promised = 0.0
+        states = []
+        boxed = {str(item["path"]): item for item in answer.get("models", [])}
+        running = answer.get("services") or {}
+        for name, service in self.host.services.items():
+            file = self.files[name]
+            shape = self._shape(file, boxed.get(file.path, {}))
+            plan, beside = None, False
+            if shape is not None:
+                held = running.get(name) or {}
+                plan = self._plan(facts, shape, name, promised, held)
+                beside = _fits_beside(plan, held)
+                promised += 0.0 if held else plan.full_mib
+            states.append(ServiceState(name, service, self.profiles[name], self.loaded[name], file, plan, beside))
+        return states
+
+    def _plan(self, facts: Facts, shape: ModelShape, name: str, promised: float, held: dict[str, Any]) -> MemoryPlan:
+        try:
+            return plan_memory(
+                facts,
+                shape,
+                self.loaded[name],
+                self.runtime.family,
+                other_device_mib=promised,
+                running_device_mib=float(held.get("device_start_mib", 0.0)),
+                running_host_mib=float(held.get("host_start_mib", 0.0)),
+            )
+        except InputError as error:
+            raise InputError(f"service {name}: {error.message}", host=self.host.name, hint=error.hint) from error
+
+    def _shape(self, file: ModelFile, boxed: dict[str, Any]) -> ModelShape | None:
+        """From the controller's file, the box's file, or the catalogue; None while there is none of them."""
+        header = _local_header(file, self.host.name) if file.source else self._boxed_header(file, boxed)
+        if header is None:
+            if file.source is None and not self.preview and not boxed.get("present"):
+                raise InputError(
+                    f"model {file.name}: {file.path} is not on the box",
+                    host=self.host.name,
+                    hint=f"copy {file.entry.file} there, or name another source in inventory.yaml",
+                )
+            return file.model.shape_of(file.variant)
+        unknown = gguf.unknown_types(header, LOADABLE[self.runtime.loads])
+        if unknown:
+            types = ", ".join(f"{gguf.type_name(number)} ({len(names)} tensors)" for number, names in unknown.items())
+            raise InputError(
+                f"runtime {self.host.runtime} cannot load {file.source or file.path}: it does not know {types}",
+                host=self.host.name,
+                hint="set strix_runtime: rocmfp4 in inventory.yaml; nothing was stopped",
+            )
+        return shape_from_header(header)
+
+    def _boxed_header(self, file: ModelFile, boxed: dict[str, Any]) -> gguf.Header | None:
+        if boxed.get("error"):
+            raise InputError(f"model {file.path}: {boxed['error']}", host=self.host.name)
+        if not boxed.get("present"):
+            return None
+        identity = str(boxed.get("identity"))
+        known = cache.get(identity)
+        if known is None:
+            known = dict(boxed["header"])
+            cache.put(identity, known)
+        return gguf.from_summary(known)
+
+
+def _local_header(file: ModelFile, host: str) -> gguf.Header:
+    assert file.source is not None
+    path = Path(file.source)
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as handle:
+            header = gguf.read_header(handle, size)
+            gguf.check_size(header, size)
+    except gguf.GgufError as error:
+        raise InputError(f"model file {path}: {error}", host=host) from error
+    return header
+
+
+def _fits_beside(plan: MemoryPlan, held: dict[str, Any]) -> bool:
+    """There is room for the running service and a freshly started new one at the same time (MiB)."""
+    device = plan.start_mib + float(held.get("device_start_mib", 0.0))
+    host = plan.host_start_mib + float(held.get("host_start_mib", 0.0))
+    return device <= plan.budget_mib and device + host <= plan.system_budget_mib

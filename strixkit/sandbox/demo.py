@@ -1,0 +1,58 @@
+"""`invoke demo`: the main job on an embedded box, by the same code as on a real one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from strixkit.display.answer import lines
+from strixkit.display.events import renderer
+from strixkit.display.plan import show
+from strixkit.display.result import summary
+from strixkit.errors import StrixError
+from strixkit.fleet import verbs
+from strixkit.fleet.run import each
+from strixkit.host.cache import folder
+from strixkit.sandbox import client
+from strixkit.sandbox.tinymodel import write_tiny_model
+
+BOX = "box01"
+QUESTION = "Say the alphabet."
+INVENTORY = Path(__file__).resolve().parent.parent.parent / "inventory.yaml"
+
+
+def model() -> Path:
+    """Make the tiny model once; returns its path on this machine."""
+    path = folder() / "models" / "tiny.gguf"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(f"making the tiny model {path}")
+        write_tiny_model(path)
+    return path
+
+
+def run(*, keep: bool) -> None:
+    """Box, model, deploy, question; says what is real and what is not. Raises StrixError."""
+    from strixkit.config.inventory import load_inventory
+
+    begun = time.monotonic()
+    model()
+    print(f"booting {BOX}: a systemd-nspawn machine with its own systemd, sshd and apt")
+    client.up([BOX])
+    host = load_inventory(INVENTORY).select(BOX)[0]
+    access = verbs.Access()
+    with renderer(quiet=False) as emit:
+        reports = each([host], lambda item: verbs.deploy(item, access, emit, what="demo", profiles={}), emit)
+    print("\n".join(summary(reports, applied=True)))
+    if reports[0].exit_code:
+        raise StrixError("the demo's deploy failed", hint="the lines above say why; invoke sandbox ssh to look around")
+    show(reports[0].outcome, unit=False)
+    print(f"\nasking: {QUESTION}")
+    print("\n".join(lines(verbs.ask(host, access, service="main", text=QUESTION))))
+    print(
+        f"\n{time.monotonic() - begun:.0f} s in all. The model is a toy that recites; server, systemd and drafts are real."
+    )
+    if keep:
+        print(f"{BOX} stays up: invoke ask --host {BOX} --text Hello; invoke sandbox ssh; invoke sandbox down")
+    else:
+        client.run("down", BOX)

@@ -1,0 +1,343 @@
+"""The command line: one thin task per verb. Heavy modules are imported by the verb that needs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from invoke import Collection, Context, Exit, task
+
+if TYPE_CHECKING:
+    from strixkit.config.inventory import Host
+    from strixkit.fleet.run import Report
+    from strixkit.fleet.verbs import Access
+
+ROOT = Path(__file__).resolve().parent
+HELP = {
+    "host": "names or groups of inventory.yaml, separated by commas; !name leaves one out",
+    "inventory": "another inventory file",
+    "json": "one JSON document on stdout and nothing else",
+    "prompt-sudo-password": "ask for the sudo password of the ssh user, once",
+    "profile": "a profile instead of the inventory's",
+    "service": "one service of the host (default: all, or `main`)",
+}
+T = TypeVar("T")
+
+
+def _help(*names: str, **extra: str) -> dict[str, str]:
+    """Help texts of the flags that verbs share, and of a verb's own."""
+    return {**{name: HELP[name] for name in names}, **extra}
+
+
+def _fail(error: Exception, code: int) -> Exit:
+    print(f"error: {error}", file=sys.stderr)
+    return Exit(code=code)
+
+
+def _guard(work: Callable[[], T]) -> T:
+    """Turn an expected failure into its message and exit code."""
+    from strixkit.errors import StrixError
+
+    try:
+        return work()
+    except StrixError as error:
+        raise _fail(error, error.exit_code) from error
+    except KeyboardInterrupt as error:
+        raise _fail(Exception("interrupted; what had begun on a box goes on there"), 130) from error
+
+
+def _hosts(host: str, inventory: str) -> list[Host]:
+    from strixkit.config.inventory import load_inventory
+
+    return load_inventory(Path(inventory) if inventory else ROOT / "inventory.yaml").select(host)
+
+
+def _access(prompt: bool) -> Access:
+    from strixkit.fleet.verbs import Access
+    from strixkit.secret import Secret
+
+    if not prompt:
+        return Access()
+    import getpass
+
+    return Access(Secret(getpass.getpass("sudo password: ")))
+
+
+def _one(host: str, inventory: str) -> Host:
+    from strixkit.errors import InputError
+
+    hosts = _hosts(host, inventory)
+    if len(hosts) != 1:
+        raise InputError(f"one host is wanted here, {host} names {len(hosts)}")
+    return hosts[0]
+
+
+def _report(reports: Sequence[Report], *, as_json: bool, applied: bool) -> None:
+    from strixkit.display.result import document, summary
+
+    print(document(reports) if as_json else "\n".join(summary(reports, applied=applied)))
+
+
+def _profiles(hosts: Sequence[Host], profile: str, service: str) -> dict[str, str]:
+    from strixkit.errors import InputError
+
+    names = {name for host in hosts for name in host.services}
+    if service and service not in names:
+        raise InputError(f"no service {service}; there are {', '.join(sorted(names))}")
+    return dict.fromkeys([service] if service else names, profile) if profile else {}
+
+
+def _deploy(host: str, inventory: str, prompt: bool, as_json: bool, what: str, profile: str, service: str) -> None:
+    from strixkit.display.events import renderer
+    from strixkit.fleet import verbs
+    from strixkit.fleet.run import each, exit_code
+
+    hosts = _hosts(host, inventory)
+    profiles = _profiles(hosts, profile, service)
+    access = _access(prompt)
+    with renderer(quiet=as_json) as emit:
+        reports = each(hosts, lambda item: verbs.deploy(item, access, emit, what=what, profiles=profiles), emit)
+    _report(reports, as_json=as_json, applied=True)
+    if code := exit_code(reports):
+        raise Exit(code=code)
+
+
+@task(help=_help("host", "inventory", "json", "prompt-sudo-password"))
+def deploy(
+    ctx: Context, host: str, inventory: str = "", json: bool = False, prompt_sudo_password: bool = False
+) -> None:
+    """Make hosts as the inventory wishes, through the gate."""
+    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", "", ""))
+
+
+@task(help=_help("host", "inventory", "json", "prompt-sudo-password", "profile", "service"))
+def switch(
+    ctx: Context,
+    host: str,
+    profile: str,
+    service: str = "",
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Serve with another profile, through the gate; the next deploy goes back to the inventory's."""
+    what = f"switch to {profile}"
+    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, what, profile, service))
+
+
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        "profile",
+        "service",
+        facts="a saved facts file instead of the box: no connection, no root",
+        check="exit 3 if anything differs",
+    )
+)
+def plan(
+    ctx: Context,
+    host: str,
+    facts: str = "",
+    profile: str = "",
+    service: str = "",
+    check: bool = False,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Show what deploy would change, the memory plan and the rendered unit; nothing is touched."""
+    _guard(lambda: _plan(host, facts, profile, service, check, inventory, json, prompt_sudo_password, True))
+
+
+@task(help=_help("host", "inventory", "json", "prompt-sudo-password", check="exit 3 if anything differs"))
+def audit(
+    ctx: Context,
+    host: str,
+    check: bool = False,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """List what differs from the inventory's wishes on running boxes; nothing is touched."""
+    _guard(lambda: _plan(host, "", "", "", check, inventory, json, prompt_sudo_password, False))
+
+
+def _plan(
+    host: str,
+    facts: str,
+    profile: str,
+    service: str,
+    check: bool,
+    inventory: str,
+    as_json: bool,
+    prompt: bool,
+    full: bool,
+) -> None:
+    from strixkit.display.events import renderer
+    from strixkit.fleet import verbs
+    from strixkit.fleet.run import each, exit_code
+
+    hosts = _hosts(host, inventory)
+    profiles = _profiles(hosts, profile, service)
+    access = _access(prompt and not facts)
+    with renderer(quiet=as_json) as emit:
+        if facts:
+            reports = each(hosts, lambda item: verbs.plan_from_facts(item, Path(facts), profiles=profiles), emit)
+        else:
+            reports = each(hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles), emit)
+    _report(reports, as_json=as_json, applied=False)
+    if full and not as_json:
+        from strixkit.display.plan import show
+
+        for report in reports:
+            show(report.outcome, unit=True)
+    if code := exit_code(reports):
+        raise Exit(code=code)
+    if check and any(report.outcome.changes for report in reports):
+        raise Exit(code=3)
+
+
+@task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
+def rollback(
+    ctx: Context,
+    host: str,
+    service: str = "main",
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Bring the release before the current one back, through the gate."""
+
+    def work() -> None:
+        from strixkit.display.events import renderer
+        from strixkit.fleet import verbs
+        from strixkit.fleet.run import each, exit_code
+
+        access = _access(prompt_sudo_password)
+        with renderer(quiet=json) as emit:
+            reports = each(
+                _hosts(host, inventory), lambda item: verbs.rollback(item, access, emit, service=service), emit
+            )
+        _report(reports, as_json=json, applied=True)
+        if code := exit_code(reports):
+            raise Exit(code=code)
+
+    _guard(work)
+
+
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        replace="take out the host's other keys first (the box was installed anew)",
+        yes="do not ask",
+    )
+)
+def trust(ctx: Context, host: str, replace: bool = False, yes: bool = False, inventory: str = "") -> None:
+    """Show a host's key and, when you agree, add it to known_hosts."""
+
+    def work() -> None:
+        from strixkit.fleet import verbs
+        from strixkit.remote import connection, hostkeys
+
+        item = _one(host, inventory)
+        name, key = connection.host_key(verbs.target(item))
+        path = Path(item.known_hosts or "~/.ssh/known_hosts").expanduser()
+        print(f"{item.name} ({name}) shows {hostkeys.fingerprint(key)}")
+        if not yes and input(f"Is it the box's own? Add it to {path}? [yes/no] ").strip() != "yes":
+            raise Exit("nothing was written", code=1)
+        hostkeys.write(path, name, key, replace=replace)
+        print(f"added to {path}")
+
+    _guard(work)
+
+
+@task(help=_help("host", "inventory", "service", "prompt-sudo-password"))
+def key(
+    ctx: Context, host: str, service: str = "main", inventory: str = "", prompt_sudo_password: bool = False
+) -> None:
+    """Print the API key of a service."""
+    from strixkit.fleet import verbs
+
+    access = _access(prompt_sudo_password)
+    print(_guard(lambda: verbs.api_key(_one(host, inventory), access, service=service)).reveal())
+
+
+@task(help=_help("host", "inventory", "service", "prompt-sudo-password", text="what to say to the model"))
+def ask(
+    ctx: Context,
+    host: str,
+    text: str,
+    service: str = "main",
+    inventory: str = "",
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Ask a service one thing, on the box itself, and show answer, speed and draft acceptance."""
+
+    def work() -> None:
+        from strixkit.display.answer import lines
+        from strixkit.fleet import verbs
+
+        answer = verbs.ask(_one(host, inventory), _access(prompt_sudo_password), service=service, text=text)
+        print("\n".join(lines(answer)))
+
+    _guard(work)
+
+
+@task(help=_help("host", "inventory", "json", "prompt-sudo-password", limit="how many entries"))
+def journal(
+    ctx: Context,
+    host: str,
+    limit: int = 20,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Show the box's own record of every apply."""
+
+    def work() -> None:
+        from strixkit.display.journal import lines
+        from strixkit.fleet import verbs
+
+        entries = verbs.journal(_one(host, inventory), _access(prompt_sudo_password), limit=limit)
+        print(_dump(entries) if json else "\n".join(lines(entries)))
+
+    _guard(work)
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@task(help={"keep": "leave the box running"})
+def demo(ctx: Context, keep: bool = False) -> None:
+    """Boot an embedded box, deploy to it as to a real one, and print a chat answer."""
+    from strixkit.sandbox.demo import run
+
+    _guard(lambda: run(keep=keep))
+
+
+@task(
+    positional=["action"],
+    help={
+        "action": "up, down, list or ssh",
+        "names": "boxes, e.g. box01,box02 (up and ssh: box01; down: all)",
+        "hardware": "identity for boxes that are made now: a name or a JSON file of facts",
+        "user": "for ssh: root, admin, operator or guest",
+    },
+)
+def sandbox(ctx: Context, action: str, names: str = "", hardware: str = "", user: str = "root") -> None:
+    """Embedded boxes: `invoke sandbox up --names box01,box02`, then down, list, ssh."""
+    from strixkit.sandbox import client
+
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    _guard(lambda: client.act(action, wanted, hardware, user))
+
+
+ns = Collection(deploy, plan, audit, switch, rollback, trust, key, ask, journal, demo, sandbox)
