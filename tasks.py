@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from invoke import Collection, Context, Exit, task
 
 if TYPE_CHECKING:
-    from strixkit.config.inventory import Host
+    from strixkit.config.host import Host
     from strixkit.fleet.run import Report
     from strixkit.fleet.verbs import Access
 

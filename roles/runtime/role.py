@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strixkit.config.catalogue import PackageProvider
+from strixkit.config.runtimes import PackageRuntime
 
 from strixkit.errors import InputError
 from strixkit.host.context import HostContext
@@ -15,18 +15,17 @@ from strixkit.resources.packages import Packages
 def resources(host: HostContext) -> Iterator[Resource]:
     """The provider's resources. A provider is one branch here; `git` and `archive` come beside these two."""
     runtime = host.runtime
-    provider = runtime.entry.provider
-    if isinstance(provider, PackageProvider):
+    if isinstance(runtime.entry, PackageRuntime):
         if host.facts.package_manager not in ("apt", ""):
             raise InputError(
                 f"runtime {runtime.name} is installed by apt; the box has {host.facts.package_manager}",
                 host=host.host.name,
                 hint="set strix_runtime in inventory.yaml to one that fits",
             )
-        yield Packages(label=runtime.name, names=provider.packages, reason=f"runtime {runtime.name}")
+        yield Packages(label=runtime.name, names=runtime.entry.packages, reason=f"runtime {runtime.name}")
     elif not runtime.present and not runtime.recorded:
         raise InputError(
             f"runtime {runtime.name}: {runtime.entry.binary} is not on the box",
             host=host.host.name,
-            hint=provider.hint,
+            hint=f"build it there (profiles/runtimes/{runtime.name}.yaml says how), or set another strix_runtime",
         )

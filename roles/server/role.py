@@ -58,13 +58,24 @@ def release(host: HostContext, service: ServiceState, plan: MemoryPlan) -> Relea
         "runtime": {"name": host.runtime.name, "identity": host.runtime.identity},
         "argv": list(rendered.argv),
         "environment": environment,
-        "template": UNIT.read_text(),
         "user": USER,
     }
-    name = hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:12]
     candidate = arguments(host, service, {**options, "server.host": "127.0.0.1", "server.port": CANDIDATE_PORT})
+    common = {
+        "service": service,
+        "host": host,
+        "plan": plan,
+        "user": USER,
+        "environment": [environment_line(key, value) for key, value in environment.items()],
+        "credentials": CREDENTIALS,
+        "wait_ready": WAIT_READY,
+    }
+    main = {**common, "exec_start": _exec(rendered), "port": service.port, "address": gate_address(service)}
+    spare = {**common, "exec_start": _exec(candidate), "port": CANDIDATE_PORT, "address": "127.0.0.1"}
+    shaped_by = json.dumps({**shape, "unit": render(UNIT, {**main, "release": ""})}, sort_keys=True)
+    name = hashlib.sha256(shaped_by.encode()).hexdigest()[:12]
     manifest: dict[str, Any] = {
-        **{key: value for key, value in shape.items() if key != "template"},
+        **shape,
         "release": name,
         "options": options,
         "candidate_argv": list(candidate.argv),
@@ -75,24 +86,11 @@ def release(host: HostContext, service: ServiceState, plan: MemoryPlan) -> Relea
         "key_file": f"{CREDENTIALS}/{service.name}.key" if service.has_key else None,
         "memory": {"device_start_mib": plan.start_mib, "host_start_mib": plan.host_start_mib},
     }
-    common = {
-        "service": service,
-        "host": host,
-        "plan": plan,
-        "release": name,
-        "user": USER,
-        "environment": [environment_line(key, value) for key, value in environment.items()],
-        "credentials": CREDENTIALS,
-        "wait_ready": WAIT_READY,
-        "address": gate_address(service),
-    }
     return Release(
         service=service.name,
         release=name,
-        unit=render(UNIT, {**common, "exec_start": _exec(rendered), "port": service.port}),
-        candidate=render(
-            UNIT, {**common, "exec_start": _exec(candidate), "port": CANDIDATE_PORT, "address": "127.0.0.1"}
-        ),
+        unit=render(UNIT, {**main, "release": name}),
+        candidate=render(UNIT, {**spare, "release": name}),
         manifest=manifest,
         beside=service.beside,
         reason=f"profile {service.profile_name}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +33,15 @@ def shown(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Document:
-    """`values` is plain data (str, int, float, bool, None, list, dict with str keys) of one or more files."""
+    """`values` is plain data (str, int, float, bool, None, list, dict with str keys) of one or more files.
+
+    subject: whom the values belong to, as in "host strix01"; errors name it.
+    """
 
     path: Path
     values: dict[str, Any]
     positions: Mapping[Key, Position]
+    subject: str = ""
 
     def where(self, key: Key) -> Position:
         """The place of a key, or of the nearest key above it."""
@@ -47,21 +51,18 @@ class Document:
         return Position(self.path, 1, 1)
 
     def error(self, key: Key, message: str, *, hint: str | None = None) -> InputError:
-        """An error at a key, as `file:line: key.path: message`."""
-        name = f"{dotted(key)}: " if key else ""
-        return InputError(f"{self.where(key)}: {name}{message}", hint=hint)
+        """An error at a key, see `fault`."""
+        return InputError(self.fault(key, message), hint=hint)
 
-    def below(self, key: Key, values: dict[str, Any]) -> Document:
-        """The mapping at `key` as a document of its own, that still knows its places."""
-        depth = len(key)
-        positions = {at[depth:]: place for at, place in self.positions.items() if at[:depth] == key}
-        return Document(self.path, values, positions)
+    def fault(self, key: Key, message: str) -> str:
+        """`file:line: subject: key.path: message`."""
+        return ": ".join(part for part in (str(self.where(key)), self.subject, dotted(key), message) if part)
 
     def without(self, name: str) -> Document:
         """The same without a key of the top level."""
         values = {key: value for key, value in self.values.items() if key != name}
         positions = {key: place for key, place in self.positions.items() if key[:1] != (name,)}
-        return Document(self.path, values, positions)
+        return replace(self, values=values, positions=positions)
 
 
 def dotted(key: Key) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
-from strixkit.config.document import Document, Key
+from strixkit.config.document import Document, Key, Position
 from strixkit.config.names import suggestion
 from strixkit.config.validate import validate
 from strixkit.config.values import GroupName, HostName
@@ -39,10 +39,17 @@ class Tree:
         self.document = document
         self.groups: dict[str, Group] = {ALL: Group(ALL), UNGROUPED: Group(UNGROUPED)}
         self.hosts: dict[str, dict[str, Key]] = {}
+        self._below: defaultdict[Key, list[Key]] = defaultdict(list)
+        for at in document.positions:
+            for length in range(1, len(at) + 1):
+                self._below[at[:length]].append(at)
         for name in document.values:
             self._read_group(name, (name,))
+        self.groups[UNGROUPED].hosts = dict.fromkeys(self._ungrouped())
         self._parents = self._with_parents()
-        self._depths = {name: self._depth(name, ()) for name in self.groups}
+        self._depths: dict[str, int] = {}
+        for name in self.groups:
+            self._find_depth(name, ())
         both = [name for name in self.hosts if name in self.groups]
         if both:
             raise document.error((), f"{both[0]!r} is the name of a host and of a group, wanted two names")
@@ -75,12 +82,11 @@ class Tree:
             places.update(self.groups[group].variables)
         places.update(self.hosts[host])
         values = {name: self._value(place) for name, place in places.items()}
-        positions = {
-            (name, *at[len(place) :]): position
-            for name, place in places.items()
-            for at, position in self.document.positions.items()
-            if at[: len(place)] == place
-        }
+        positions: dict[Key, Position] = {}
+        for name, place in places.items():
+            for at in self._below[place]:
+                key: Key = (name, *at[len(place) :])
+                positions[key] = self.document.positions[at]
         return Document(self.document.path, values, positions)
 
     def _read_group(self, name: str, key: Key) -> None:
@@ -106,7 +112,7 @@ class Tree:
             self.hosts.setdefault(entry, {}).update({name: (*key, name) for name in self._mapping(key)})
 
     def _check(self, kind: str, name: str, key: Key) -> None:
-        places = {(kind,): self.document.where(key)}
+        places: dict[Key, Position] = {(kind,): self.document.where(key)}
         validate(Document(self.document.path, {kind: name}, places), _Checked)
 
     def _mapping(self, key: Key) -> dict[str, Any]:
@@ -134,11 +140,20 @@ class Tree:
                 self.groups[ALL].children[name] = None
         return parents
 
-    def _depth(self, name: str, below: tuple[str, ...]) -> int:
+    def _find_depth(self, name: str, below: tuple[str, ...]) -> int:
+        """The longest way down from `all`."""
         if name in below:
             circle = " -> ".join(reversed([*below[below.index(name) :], name]))
             raise self.document.error((), f"the groups hold each other in a circle: {circle}")
-        return max((self._depth(parent, (*below, name)) + 1 for parent in self._parents[name]), default=0)
+        if name not in self._depths:
+            depths = [self._find_depth(parent, (*below, name)) + 1 for parent in self._parents[name]]
+            self._depths[name] = max(depths, default=0)
+        return self._depths[name]
+
+    def _ungrouped(self) -> list[str]:
+        """Hosts in no group but `all`: Ansible puts exactly these into `ungrouped`, whatever the file says."""
+        grouped = {host for name, group in self.groups.items() if name not in (ALL, UNGROUPED) for host in group.hosts}
+        return [host for host in self.hosts if host not in grouped]
 
     def _priority(self, name: str) -> int:
         place = self.groups[name].variables.get("ansible_group_priority")
@@ -146,9 +161,3 @@ class Tree:
         if not isinstance(value, int):
             raise self.document.error(place or (), f"found {value!r:.60}, wanted a whole number")
         return value
-
-
-def ungrouped(tree: Tree) -> Iterator[str]:
-    """Hosts in no group but `all`."""
-    grouped = {host for name in tree.groups if name not in (ALL, UNGROUPED) for host in tree.groups[name].hosts}
-    return (host for host in tree.hosts if host not in grouped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -83,19 +84,17 @@ class HostVariables(Section):
     strix_model: Name = DEFAULT_MODEL
     strix_profile: Name = DEFAULT_PROFILE
     strix_environment: Environment = Field(default_factory=dict)
-    strix_services: dict[ServiceName, ServiceVariables | None] = Field(
-        default_factory=lambda: {DEFAULT_SERVICE: ServiceVariables()}, min_length=1
-    )
+    strix_services: dict[ServiceName, ServiceVariables | None] = Field(default={DEFAULT_SERVICE: None}, min_length=1)
 
 
 def host_from(name: str, groups: tuple[str, ...], variables: Document) -> Host:
     """The host with these merged variables. Raises InputError for unknown `strix_` names and for bad values."""
     known = HostVariables.model_fields
     ours = {key: value for key, value in variables.values.items() if key in known or key.startswith("strix_")}
-    document = Document(variables.path, ours, variables.positions)
+    document = replace(variables, values=ours, subject=f"host {name}")
     for key, value in ours.items():
-        _refuse_templates(document, (key,), value, name)
-    mine = validate(document, HostVariables, subject=f"host {name}:")
+        _refuse_templates(document, (key,), value)
+    mine = validate(document, HostVariables)
     host = Host(
         name=name,
         groups=groups,
@@ -125,16 +124,16 @@ def _service(found: ServiceVariables | None, host: HostVariables) -> Service:
     )
 
 
-def _refuse_templates(document: Document, key: Key, value: Any, host: str) -> None:
+def _refuse_templates(document: Document, key: Key, value: Any) -> None:
     if isinstance(value, dict):
         for name, below in value.items():
-            _refuse_templates(document, (*key, name), name, host)
-            _refuse_templates(document, (*key, name), below, host)
+            _refuse_templates(document, (*key, name), name)
+            _refuse_templates(document, (*key, name), below)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _refuse_templates(document, (*key, index), item, host)
+            _refuse_templates(document, (*key, index), item)
     elif isinstance(value, str) and ("{{" in value or "{%" in value):
-        raise document.error(key, f"host {host}: a Jinja template is not supported here, wanted a plain value")
+        raise document.error(key, "a Jinja template is not supported here, wanted a plain value")
 
 
 def _refuse_same_ports(document: Document, host: Host) -> None:
@@ -144,11 +143,9 @@ def _refuse_same_ports(document: Document, host: Host) -> None:
         key = ("strix_services", name, "port")
         if service.port is None:
             if len(host.services) > 1:
-                message = f"host {host.name}: missing, and each of several services on a host needs its own"
+                message = "missing, and each of several services on a host needs its own"
                 raise document.error(key, message)
             continue
         if service.port in taken:
-            raise document.error(
-                key, f"host {host.name}: service {taken[service.port]!r} has port {service.port} already"
-            )
+            raise document.error(key, f"service {taken[service.port]!r} has port {service.port} already")
         taken[service.port] = name

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from strixkit.config.document import Document, Key, dotted
+from strixkit.config.document import Document, Key
 from strixkit.config.fields import fields_at
 from strixkit.config.names import suggestion
 from strixkit.errors import InputError
@@ -38,15 +38,14 @@ WANTED = {
     "less_than_equal": "at most {le}",
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
-    "too_short": "at least {min_length} of them",
+    "too_short": "at least {min_length}",
 }
 
 
-def validate(document: Document, model: type[M], *, also: Collection[str] = (), subject: str = "") -> M:
+def validate(document: Document, model: type[M], *, also: Collection[str] = ()) -> M:
     """The document's values as an instance of `model`; no value is converted, so "8080" is no number.
 
     also: keys of the top level that the caller handles, to offer them for a typo.
-    subject: what the values belong to, as in "host strix01", put before each key.
     Raises InputError with a line `file:line: key.path: found ..., wanted ...; did you mean 'x'?` for each fault.
     """
     try:
@@ -56,33 +55,27 @@ def validate(document: Document, model: type[M], *, also: Collection[str] = (), 
         faults: dict[Key, list[ErrorDetails]] = {}
         for fault in error.errors(include_url=False):
             faults.setdefault(_key(document.values, fault), []).append(fault)
-        ordered = sorted(faults.items(), key=lambda item: document.where(item[0])[:2])
-        lines = [_line(document, model, key, found, also, subject) for key, found in ordered]
+        # Missing keys last: often they are there, but misspelt.
+        order = sorted(faults, key=lambda key: (faults[key][0]["type"] == "missing", document.where(key)))
+        lines = [_line(document, model, key, faults[key], also) for key in order]
         raise InputError("\n".join(lines)) from error
 
 
 def _line(
-    document: Document,
-    model: type[BaseModel],
-    key: Key,
-    faults: list[ErrorDetails],
-    also: Collection[str],
-    subject: str,
+    document: Document, model: type[BaseModel], key: Key, faults: list[ErrorDetails], also: Collection[str]
 ) -> str:
     known = {*fields_at(model, key[:-1]), *(also if len(key) == 1 else ())}
-    words = " ".join(part for part in (subject, dotted(key)) if part)
-    return f"{document.where(key)}: {words}{': ' if words else ''}{_message(key, faults, known)}"
+    return document.fault(key, _message(key, faults, known))
 
 
 def _key(values: Any, fault: ErrorDetails) -> Key:
     """The path in the file. Pydantic's own also names union members and types on the way, which are no keys."""
     key: list[str | int] = []
     for part in fault["loc"]:
-        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int) and part < len(values)):
-            values = values[part]
-        else:
-            continue
-        key.append(part)
+        held = values if isinstance(values, dict) else dict(enumerate(values)) if isinstance(values, list) else {}
+        if part in held:
+            key.append(part)
+            values = held[part]
     if fault["type"] == "missing":
         key.append(fault["loc"][-1])
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -125,6 +118,7 @@ def _found(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else "a list"
+        empty, noun = "" if value else "n empty", "mapping" if isinstance(value, dict) else "list"
+        return f"a{empty} {noun}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

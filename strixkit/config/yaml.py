@@ -30,6 +30,7 @@ def load(path: Path | str) -> Document:
     text = _text(path)
     loader = yaml.CSafeLoader(text)
     try:
+        _refuse_deep_nesting(path, text)
         node = loader.get_single_node()
         if node is None:
             raise InputError(f"{shown(path)}:1:1: the file is empty, wanted a mapping")
@@ -66,6 +67,18 @@ def _text(path: Path) -> str:
     return text
 
 
+def _refuse_deep_nesting(path: Path, text: str) -> None:
+    """Before composing, which recurses in C and would end the process."""
+    depth = 0
+    for event in yaml.parse(text, yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise _at(path, event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
+
+
 def _syntax(path: Path, text: str, error: yaml.MarkedYAMLError) -> InputError:
     mark = error.problem_mark or error.context_mark
     if mark is None:
@@ -76,7 +89,7 @@ def _syntax(path: Path, text: str, error: yaml.MarkedYAMLError) -> InputError:
     if "\t" in indentation:
         column = indentation.index("\t") + 1
         return InputError(f"{shown(path)}:{mark.line + 1}:{column}: found a tab, wanted spaces: YAML forbids tabs here")
-    return _at(path, mark, " ".join(part for part in (error.context, error.problem) if part))
+    return _at(path, mark, ", ".join(part for part in (error.context, error.problem) if part))
 
 
 def _at(path: Path, mark: Any, message: str) -> InputError:
@@ -84,7 +97,9 @@ def _at(path: Path, mark: Any, message: str) -> InputError:
 
 
 def _noun(node: yaml.Node) -> str:
-    return {"mapping": "a mapping", "sequence": "a list"}.get(str(node.id), "a single value")
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    return "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
 
 
 class _Reader:
@@ -99,13 +114,13 @@ class _Reader:
     def value(self, node: yaml.Node, key: Key) -> Any:
         self.nodes += 1
         if len(key) > MAX_DEPTH or self.nodes > MAX_NODES:
-            raise self._error(node, "nested too deeply, or an alias that holds itself or grows without bound")
+            raise self._error(node, "an alias that holds itself, or grows without bound")
         kind = self._tag(node)
         if isinstance(node, yaml.MappingNode) and kind == "map":
             return self._mapping(node, key)
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return [self._item(child, (*key, index)) for index, child in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode):
+        if isinstance(node, yaml.ScalarNode) and kind not in ("map", "seq"):
             return self._scalar(node, kind)
         raise self._error(node, f"the tag {node.tag!r} does not fit {_noun(node)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,10 +137,7 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
         size = Path(upload.path).stat().st_size
         name = Path(upload.path).name
 
-        def sent(count: int, name: str = name, size: int = size) -> None:
-            emit(Event(session.host, "progress", f"sending {name}: {count * 100 // max(1, size)} %"))
-
-        session.upload(Path(upload.path), upload.sha256, upload.offset, sent)
+        session.upload(Path(upload.path), upload.sha256, upload.offset, _every_tenth(session.host, name, size, emit))
     request = {
         "job": secrets.token_hex(6),
         "who": job.who,
@@ -181,6 +178,19 @@ def locked(host: str, job: dict[str, Any]) -> LockedError:
         host=host,
         hint="wait for it; or look at it on the box: journalctl -fu strixkit-job",
     )
+
+
+def _every_tenth(host: str, name: str, size: int, emit: Emit) -> Callable[[int], None]:
+    said = 0
+
+    def sent(count: int) -> None:
+        nonlocal said
+        tenth = count * 10 // max(1, size)
+        if tenth > said:
+            said = tenth
+            emit(Event(host, "progress", f"sending {name}: {tenth * 10} %"))
+
+    return sent
 
 
 def _relay(host: str, emit: Emit) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import heapq
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,14 +61,19 @@ def order(resources: Sequence[Resource]) -> tuple[Resource, ...]:
 
 
 def _stable(graph: dict[str, list[str]]) -> list[str]:
+    """Topological order that takes, of all that could come next, what was declared first."""
     sorter = graphlib.TopologicalSorter(graph)
     sorter.prepare()
     position = {name: number for number, name in enumerate(graph)}
+    names = list(graph)
+    ready: list[int] = []
     result: list[str] = []
     while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=position.__getitem__)
-        result.extend(ready)
-        sorter.done(*ready)
+        for name in sorter.get_ready():
+            heapq.heappush(ready, position[name])
+        name = names[heapq.heappop(ready)]
+        result.append(name)
+        sorter.done(name)
     return result
 
 

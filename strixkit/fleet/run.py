@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from strixkit.config.inventory import Host
+from strixkit.config.host import Host
 from strixkit.engine.converge import Outcome
 from strixkit.engine.events import Emit, Event
 from strixkit.errors import StrixError

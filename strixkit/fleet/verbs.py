@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from strixkit.config.inventory import Host
+from strixkit.config.host import Host
 from strixkit.engine.converge import Desired, Job, Outcome, apply, converge, look, observe
 from strixkit.engine.events import Emit
 from strixkit.engine.plan import Plan, compare, order

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from strixkit.config.catalogue import Model, Runtime, Variant
-from strixkit.config.inventory import Host, Service
+from strixkit.config.catalogue import Model, Variant
+from strixkit.config.host import Host, Service
+from strixkit.config.runtimes import Runtime
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.facts import Facts
 from strixkit.planner.profile import Profile

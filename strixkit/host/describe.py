@@ -1,4 +1,4 @@
-"""From an inventory host and the agent's facts to wishes: loads catalogue and profiles, plans memory, runs the roles."""
+"""From an inventory host and the agent's facts to wishes: catalogue, profiles, memory plan, roles."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from strixkit.config.catalogue import ModelSource, load_model, load_runtime
-from strixkit.config.inventory import Host, Service
+from strixkit.config.catalogue import load_model, load_runtime
+from strixkit.config.host import Host, Service
 from strixkit.config.profiles import load_profile
+from strixkit.config.source import ModelSource
 from strixkit.engine.converge import Desired
 from strixkit.errors import InputError, RemoteError
 from strixkit.host import cache
@@ -98,16 +99,11 @@ class Description:
     def _file(self, service: Service) -> ModelFile:
         model = load_model(service.model)
         variant = service.variant or model.default_variant
-        if variant not in model.variants:
-            raise InputError(
-                f"model {service.model} has no variant {variant}; it has {', '.join(model.variants)}",
-                host=self.host.name,
-            )
-        entry = model.variants[variant]
-        source = service.source or entry.source or model.source
+        entry = model.variant(variant)
+        source = service.source or entry.source
         path = f"{MODELS}/{entry.file}"
         if source.box is not None:
-            path, local = source.box.replace("<file>", entry.file), None
+            path, local = source.box, None
         else:
             local = self._local(source)
         sha256 = source.sha256 or entry.sha256
@@ -172,10 +168,10 @@ class Description:
                     host=self.host.name,
                     hint=f"copy {file.entry.file} there, or name another source in inventory.yaml",
                 )
-            return file.model.shape_of(file.variant)
+            return file.entry.shape
         unknown = gguf.unknown_types(header, LOADABLE[self.runtime.loads])
         if unknown:
-            types = ", ".join(f"{gguf.type_name(number)} ({len(names)} tensors)" for number, names in unknown.items())
+            types = ", ".join(f"{type_name(number)} ({len(names)} tensors)" for number, names in unknown.items())
             raise InputError(
                 f"runtime {self.host.runtime} cannot load {file.source or file.path}: it does not know {types}",
                 host=self.host.name,
@@ -194,6 +190,11 @@ class Description:
             known = dict(boxed["header"])
             cache.put(identity, known)
         return gguf.from_summary(known)
+
+
+def type_name(number: int) -> str:
+    """The ggml name of a tensor type, or its number."""
+    return gguf.TYPES[number].name if number in gguf.TYPES else f"type {number}"
 
 
 def _local_header(file: ModelFile, host: str) -> gguf.Header:

@@ -11,12 +11,12 @@ import time
 
 
 def alive(pid: int) -> bool:
-    """True while the server's process runs (a dead one may still be waiting to be reaped)."""
+    """True while the server's process exists; /proc does not show it to the units' own user namespaces."""
     try:
-        with open(f"/proc/{pid}/stat") as handle:
-            return handle.read().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
+    return True
 
 
 def ready(address: str, port: int) -> bool:

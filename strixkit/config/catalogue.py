@@ -1,0 +1,110 @@
+"""The catalogue: models (what is served) and runtimes (what serves it), by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from strixkit.config.directories import names_in, profiles_directory
+from strixkit.config.document import Document, merged
+from strixkit.config.names import suggestion, unknown_name
+from strixkit.config.runtimes import Runtime, RuntimeFile
+from strixkit.config.source import ModelSource
+from strixkit.config.validate import validate
+from strixkit.config.values import FileName, Name, Section, Sha256
+from strixkit.config.yaml import load
+from strixkit.planner.gguf import TYPES
+from strixkit.planner.shape import ModelShape
+
+TYPE_NAMES = frozenset(kind.name for kind in TYPES.values())
+
+
+class Variant(Section):
+    """One file of a model. `size_bytes`, `sha256` and `shape` are None while nobody knows them."""
+
+    file: FileName
+    size_bytes: int | None = Field(default=None, gt=0)
+    sha256: Sha256 | None = None
+    note: str
+    source: ModelSource
+    shape: ModelShape | None = None
+
+
+class Model(Section):
+    """One file of `profiles/models/`.
+
+    tensor_types: the types beyond stock llama.cpp's that a runtime must know, by their ggml names.
+    """
+
+    description: str
+    repo: str | None = None
+    tensor_types: tuple[str, ...] = ()
+    variants: dict[Name, Variant] = Field(min_length=1)
+    default_variant: Name
+
+    @field_validator("tensor_types")
+    @classmethod
+    def _known_types(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        for name in types:
+            if name not in TYPE_NAMES:
+                raise ValueError(f"unknown tensor type {name!r}{suggestion(name, TYPE_NAMES)}")
+        return types
+
+    @field_validator("default_variant")
+    @classmethod
+    def _known_default(cls, name: str, info: ValidationInfo) -> str:
+        variants = info.data.get("variants", {name: None})  # without variants, the error about them says enough
+        if name not in variants:
+            raise ValueError(f"unknown variant {name!r}{suggestion(name, variants)}")
+        return name
+
+    def variant(self, name: str | None = None) -> Variant:
+        """A variant by name, or the default one. Raises InputError for an unknown name, with the nearest one."""
+        name = name or self.default_variant
+        if name not in self.variants:
+            raise unknown_name("variant", name, self.variants)
+        return self.variants[name]
+
+
+def model_names(directory: Path | None = None) -> list[str]:
+    """The names of all models; `directory` is `profiles/` of the inventory in use."""
+    return names_in((directory or profiles_directory()) / "models")
+
+
+def runtime_names(directory: Path | None = None) -> list[str]:
+    """The names of all runtimes; `directory` is `profiles/` of the inventory in use."""
+    return names_in((directory or profiles_directory()) / "runtimes")
+
+
+def load_model(name: str, directory: Path | None = None) -> Model:
+    """A model of the catalogue. Raises InputError for an unknown name, with the nearest one, and for bad files."""
+    directory = directory or profiles_directory()
+    if name not in model_names(directory):
+        raise unknown_name("model", name, model_names(directory))
+    return validate(_with_shapes(load(directory / "models" / f"{name}.yaml")), Model, also=("shape",))
+
+
+def load_runtime(name: str, directory: Path | None = None) -> Runtime:
+    """A runtime of the catalogue. Raises InputError for an unknown name, with the nearest one, and for bad files."""
+    directory = directory or profiles_directory()
+    if name not in runtime_names(directory):
+        raise unknown_name("runtime", name, runtime_names(directory))
+    return validate(load(directory / "runtimes" / f"{name}.yaml"), RuntimeFile).root
+
+
+def _with_shapes(document: Document) -> Document:
+    """The model's `shape`, laid below the `shape` of each variant: what is common to all is written once."""
+    common, variants = document.values.get("shape"), document.values.get("variants")
+    if not isinstance(common, dict) or not isinstance(variants, dict):
+        return document
+    positions = {
+        ("variants", name, *at): place
+        for name in variants
+        for at, place in document.positions.items()
+        if at[:1] == ("shape",)
+    }
+    shapes = {name: {"shape": common} for name, variant in variants.items() if isinstance(variant, dict)}
+    base = replace(document, values={**document.values, "variants": variants | shapes}, positions=positions)
+    return merged(base, document).without("shape")
