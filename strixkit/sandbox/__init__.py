@@ -1,1 +1,5 @@
-"""Embedded boxes: systemd-nspawn machines that a deploy treats as real ones, and the model they serve."""
+"""Embedded boxes: systemd-nspawn machines with a real systemd, sshd and apt, and the demo's model."""
+
+from strixkit.sandbox.box import Box, boxes, down, power_cut, start, up
+
+__all__ = ["Box", "boxes", "down", "power_cut", "start", "up"]

@@ -49,9 +49,7 @@ def run(*, keep: bool) -> None:
     show(reports[0].outcome, unit=False)
     print(f"\nasking: {QUESTION}")
     print("\n".join(lines(verbs.ask(host, access, service="main", text=QUESTION))))
-    print(
-        f"\n{time.monotonic() - begun:.0f} s in all. The model is a toy that recites; server, systemd and drafts are real."
-    )
+    print(f"\n{time.monotonic() - begun:.0f} s in all. The model only recites; server, systemd and drafts are real.")
     if keep:
         print(f"{BOX} stays up: invoke ask --host {BOX} --text Hello; invoke sandbox ssh; invoke sandbox down")
     else:

@@ -1,0 +1,57 @@
+"""A bridge for the boxes and masquerade for their way out; nothing else of the machine's network is touched."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from strixkit.errors import InputError
+from strixkit.sandbox.shell import STATE, run, succeeds
+
+BRIDGE = "strixbr0"
+TABLE = "strixkit_sandbox"
+# 198.18.0.0/15 is reserved for benchmarks (RFC 2544): no home network uses it.
+NETWORK = "198.18.0"
+GATEWAY = f"{NETWORK}.1"
+FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+FORWARD_WAS_OFF = STATE / "ip_forward-was-off"
+RULES = f"""
+table ip {TABLE} {{
+  chain outward {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {NETWORK}.0/24 oifname != "{BRIDGE}" masquerade
+  }}
+}}
+"""
+
+
+def address(name: str) -> str:
+    """The fixed address of boxNN. Raises InputError for another name."""
+    found = re.fullmatch(r"box(\d\d)", name)
+    if not found or found[1] == "00":
+        raise InputError(f"a box is called box01 to box99, not {name!r}")
+    return f"{NETWORK}.{10 + int(found[1])}"
+
+
+def connect() -> None:
+    """Make bridge and masquerade if they are not there."""
+    if not succeeds("ip", "link", "show", BRIDGE):
+        run("ip", "link", "add", BRIDGE, "type", "bridge")
+        run("ip", "address", "add", f"{GATEWAY}/24", "dev", BRIDGE)
+        run("ip", "link", "set", BRIDGE, "up")
+    if not succeeds("nft", "list", "table", "ip", TABLE):
+        run("nft", "-f", "-", stdin=RULES)
+    if FORWARD.read_text().strip() == "0":
+        FORWARD_WAS_OFF.touch()
+        FORWARD.write_text("1")
+
+
+def disconnect() -> None:
+    """Take away what `connect` made."""
+    if succeeds("nft", "list", "table", "ip", TABLE):
+        run("nft", "delete", "table", "ip", TABLE)
+    if succeeds("ip", "link", "show", BRIDGE):
+        run("ip", "link", "delete", BRIDGE)
+    if FORWARD_WAS_OFF.exists():
+        FORWARD.write_text("0")
+        FORWARD_WAS_OFF.unlink()
