@@ -1,7 +1,7 @@
 # Run once inside the new image. Boxes boot fast and alike: no timers, no machine id, no host keys of the image.
 set -e
 for user in admin operator guest; do useradd --no-user-group --gid users --create-home --shell /bin/bash $user; done
-echo operator:operator | chpasswd
+for user in operator guest; do echo $user:$user; done | chpasswd
 usermod --append --groups sudo operator
 echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin
 groupadd --force --system render

@@ -1,0 +1,1 @@
+"""Benchmark: the same desired state by this project, ansible-core and pyinfra."""

@@ -1,0 +1,58 @@
+"""Fixtures of the tests that need real boxes. Skipped, with the reason, where none can be had.
+
+client      folder with the boxes' ssh key and known_hosts
+boxes       `boxes(2)` boots two fresh boxes; they are ended with the module
+tiny_model  the demo's model, made once
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from strixkit import sandbox
+from strixkit.sandbox.image import missing_tools
+from strixkit.sandbox.tinymodel import write_tiny_model
+
+NUMBERS = itertools.count(51)  # box01 and its like belong to the person at the machine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The controller's cache of the tests is not the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("client")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def boxes(client: Path) -> Iterator[Callable[[int], list[sandbox.Box]]]:
+    if os.geteuid() != 0:
+        pytest.skip("boxes need root")
+    if missing_tools():
+        pytest.skip(f"boxes need {', '.join(missing_tools())}: python -m strixkit.sandbox image installs them")
+    made: list[str] = []
+
+    def fresh(count: int) -> list[sandbox.Box]:
+        names = [f"box{next(NUMBERS)}" for _ in range(count)]
+        sandbox.down(names)
+        made.extend(names)
+        return sandbox.up(names, client=client, report=print)
+
+    yield fresh
+    if made:
+        sandbox.down(made)

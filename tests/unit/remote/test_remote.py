@@ -1,0 +1,114 @@
+"""Quoting for sudo, secrets, and that a box cannot fool the session."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import shlex
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strixkit.errors import ConnectError, RemoteError
+from strixkit.remote import sudo
+from strixkit.remote.bundle import bundle
+from strixkit.remote.session import BOOTSTRAP, MAX_ANSWER, Session
+from strixkit.secret import Secret
+
+
+class Said:
+    """A channel that has said something and then ended: the box's side of a conversation."""
+
+    def __init__(self, data: bytes, status: int = 0, stderr: bytes = b"") -> None:
+        self.data, self.status, self.stderr = data, status, stderr
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def recv(self, size: int) -> bytes:
+        found, self.data = self.data[:size], self.data[size:]
+        return found
+
+    def recv_stderr(self, size: int) -> bytes:
+        found, self.stderr = self.stderr[:size], self.stderr[size:]
+        return found
+
+    def recv_exit_status(self) -> int:
+        return self.status
+
+
+def _session(*args, **kwargs) -> Session:
+    return Session("box", Said(*args, **kwargs), lambda: None)
+
+
+@pytest.mark.parametrize("line", [b"welcome to my shell\n", b"[1]\n", b"\xff\xfe\n", b"null\n"])
+def test_anything_but_an_answer_is_refused(line: bytes) -> None:
+    with pytest.raises(RemoteError, match="not an answer of the agent"):
+        _session(line).request("facts")
+
+
+def test_an_endless_answer_is_refused() -> None:
+    class Endless(Said):
+        def recv(self, size: int) -> bytes:
+            return b"x" * (8 << 20)
+
+    with pytest.raises(RemoteError, match=f"more than {MAX_ANSWER >> 20} MiB"):
+        Session("box", Endless(b""), lambda: None).request("facts")
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr", "words"),
+    [
+        (127, b"sh: 1: python3: not found\n", "no python3"),
+        (1, b"python3 is 3.7\n", "3.9 or newer"),
+        (1, b"sudo: a password is required\n", "--prompt-sudo-password"),
+        (1, b"sudo: interactive authentication is required\n", "--prompt-sudo-password"),
+        (1, b"guest is not in the sudoers file.\n", "no right to sudo"),
+        (1, b"I'm sorry guest. I'm afraid I can't do that\n", "no right to sudo"),
+    ],
+)
+def test_why_the_agent_did_not_start(status: int, stderr: bytes, words: str) -> None:
+    with pytest.raises(ConnectError) as caught:
+        _session(b"", status, stderr).request("facts")
+    assert words in str(caught.value)
+
+
+def test_a_lost_connection_says_that_work_goes_on() -> None:
+    hello = json.dumps({"event": "hello"}).encode() + b"\n"
+    with pytest.raises(ConnectError, match="goes on there by itself"):
+        _session(hello).request("apply")
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1, max_size=4))
+def test_no_word_of_a_command_reaches_the_shell_unquoted(words: list[str]) -> None:
+    for password in (False, True):
+        line = sudo.command(words, become=True, password=password)
+        assert shlex.split(line)[-len(words) :] == words
+
+
+def test_the_agent_runs_from_memory_and_answers() -> None:
+    code = BOOTSTRAP % ("", len(bundle()))
+    requests = json.dumps({"do": "observe", "questions": [{"ask": "path", "path": "/nonexistent"}]}) + "\nnot JSON\n"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], input=bundle() + requests.encode(), capture_output=True, check=True
+    )
+    hello, answer, error = [json.loads(line) for line in done.stdout.splitlines()]
+    assert hello["event"] == "hello"
+    assert answer["value"] == [{"type": "absent"}]
+    assert error["ok"] is False
+
+
+def test_a_secret_is_never_seen() -> None:
+    secret = Secret("sk-1")
+    assert "sk-1" not in f"{secret} {secret!r} {secret:>10} {[secret]}"
+    assert secret.reveal() == "sk-1"
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+    with pytest.raises(TypeError):
+        copy.copy(secret)
+    with pytest.raises(TypeError):
+        json.dumps(secret)
