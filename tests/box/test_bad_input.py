@@ -82,7 +82,7 @@ def test_locked(lab: Lab) -> None:
     worker.start()
     try:
         assert held.wait(60)
-        with pytest.raises(LockedError, match="locked by .* since .* for test") as caught:
+        with pytest.raises(LockedError, match=r"locked by .* since .* for test") as caught:
             lab.deploy()
         assert caught.value.exit_code == 75
     finally:

@@ -53,8 +53,8 @@ def _power_cut(lab: Lab, point: str) -> None:
     sandbox.start(lab.box.name)
 
 
-def _is_good(lab: Lab) -> None:
-    assert lab.running() == lab.current() == lab.gated()[-1]
+def _is_good(lab: Lab, point: str) -> None:
+    assert lab.running() == lab.current() == lab.gated()[-1], (point, lab.gated())
     assert lab.chat()["choices"][0]["message"]["content"].strip() == EXPECTED_CONTENT
     assert lab.ssh("systemctl is-enabled llama-server-main.service").strip() == "enabled"
 
@@ -74,7 +74,7 @@ def test_first_deploy(lab: Lab, interrupt: Callable[[Lab, str], None]) -> None:
         interrupt(lab, point)
         outcome = lab.deploy()
         assert outcome.ok, (point, outcome.error, outcome.log)
-        _is_good(lab)
+        _is_good(lab, point)
         assert lab.deploy().changes == [], point
 
 
@@ -95,7 +95,7 @@ def test_changed_deploy(lab: Lab, interrupt: Callable[[Lab, str], None]) -> None
         outcome = lab.deploy()
         assert outcome.ok, (point, outcome.error, outcome.log)
         assert lab.current() != old
-        _is_good(lab)
+        _is_good(lab, point)
 
 
 def _serves_gated(lab: Lab, old: str) -> None:

@@ -1,4 +1,4 @@
-"""What a runtime's binary says of itself, and what a model's header says. Both are cached by the file's identity."""
+"""What a runtime's binary says of itself, and what a model's header says. The controller caches both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 
 from strixkit.planner import gguf
 from strixkit.remote.agent import paths
-from strixkit.remote.agent.atomic import read_json, read_text, write_json
+from strixkit.remote.agent.atomic import read_json, read_text
 
 HELP_SECONDS = 60
 
@@ -43,13 +43,7 @@ def runtime(binary: str, known: List[str]) -> Dict[str, Any]:
     answer: Dict[str, Any] = {"binary": binary, "present": True, "identity": identity}
     if identity in known:
         return answer
-    cache = os.path.join(paths.HELP_CACHE, identity + ".json")
-    said = read_json(cache)
-    if said is None:
-        said = {"help": _ask(binary, "--help"), "version": _ask(binary, "--version")}
-        if os.geteuid() == 0:
-            write_json(cache, said)
-    answer.update(said)
+    answer.update(help=_ask(binary, "--help"), version=_ask(binary, "--version"))
     return answer
 
 

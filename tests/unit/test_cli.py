@@ -1,0 +1,98 @@
+"""The command line as a user types it: exit codes, stdout that is JSON only, mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+ROOT = Path(__file__).parent.parent.parent
+FACTS = {size: ROOT / f"tests/data/facts/framework-{size}gb.json" for size in (64, 128)}
+
+
+def invoke(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "invoke"
+    environment = {**os.environ, "COLUMNS": "160"}
+    return subprocess.run(
+        [program, *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=120, env=environment
+    )
+
+
+def test_plan_without_a_box_shows_memory_and_unit() -> None:
+    done = invoke("plan", "--host", "strix01", "--facts", str(FACTS[128]))
+    assert done.returncode == 0, done.stderr
+    assert "-c 262144" in done.stdout
+    assert "-ctk f16 -ctv f16 -cpent 256 -ctxcp 32" in done.stdout
+    assert "flags as recorded in the catalogue" in done.stdout
+
+
+def test_rendered_unit(snapshot: SnapshotAssertion) -> None:
+    """The whole unit for the 128 GB box, as reviewed."""
+    done = invoke("plan", "--host", "strix01", "--facts", str(FACTS[128]))
+    unit = done.stdout.partition("--- llama-server-main.service")[2].partition("\n")[2]
+    assert unit == snapshot
+
+
+def test_json_is_one_document_and_nothing_else() -> None:
+    done = invoke("plan", "--host", "strix01", "--facts", str(FACTS[128]), "--json")
+    document = json.loads(done.stdout)
+    [host] = document["hosts"]
+    assert host["services"]["main"]["options"]["context.size"] == 262144
+    assert {change["resource"] for change in host["changes"]} >= {"user:llama", "release:main"}
+
+
+def test_a_smaller_box_gets_a_smaller_plan() -> None:
+    done = invoke("plan", "--host", "strix02", "--facts", str(FACTS[64]), "--json")
+    plan = json.loads(done.stdout)["hosts"][0]["services"]["main"]
+    assert plan["full_mib"] <= plan["budget_mib"]
+    assert plan["options"]["context.size"] < 262144
+
+
+def test_check_exits_3_when_something_differs() -> None:
+    assert invoke("plan", "--host", "strix01", "--facts", str(FACTS[128]), "--check").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--host", "strix1"], "strix01"),
+        (["--host", "strix01", "--profile", "codign"], "coding"),
+        (["--host", "strix01", "--service", "nope"], "no service nope"),
+        (["--host", "strix01", "--inventory", "nowhere.yaml"], "nowhere.yaml"),
+        (["--host", "strix01", "--facts", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_bad_input_exits_2_and_says_what_is_near(words: list[str], message: str) -> None:
+    done = invoke("plan", *(["--facts", str(FACTS[128])] if "--facts" not in words else []), *words)
+    assert done.returncode == 2, done.stdout
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_another_init_is_refused(tmp_path: Path) -> None:
+    facts = json.loads(FACTS[128].read_text())
+    facts["facts"]["init"] = "openrc-init"
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    done = invoke("plan", "--host", "strix01", "--facts", str(tmp_path / "facts.json"))
+    assert done.returncode == 2
+    assert "PID 1 is openrc-init, wanted systemd" in done.stdout
+
+
+def test_nothing_fits_says_what_would(tmp_path: Path) -> None:
+    facts = json.loads(FACTS[64].read_text())
+    facts["facts"]["memory"]["available_bytes"] = 12 << 30
+    (tmp_path / "facts.json").write_text(json.dumps(facts))
+    done = invoke("plan", "--host", "strix02", "--facts", str(tmp_path / "facts.json"))
+    assert done.returncode == 2
+    assert "MiB" in done.stdout
+
+
+def test_list_names_every_verb() -> None:
+    done = invoke("--list")
+    for verb in ("demo", "deploy", "plan", "switch", "rollback", "trust", "key", "sandbox", "journal", "ask", "audit"):
+        assert f"  {verb} " in done.stdout
