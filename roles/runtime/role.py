@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from strixkit.config.runtimes import PackageRuntime
-
 from strixkit.errors import InputError
 from strixkit.host.context import HostContext
 from strixkit.resources.base import Resource

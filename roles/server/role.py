@@ -8,10 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from strixkit.runtime.argv import Rendered
-from strixkit.runtime.argv import render as render_argv
-from strixkit.runtime.systemd import environment_line, exec_line
-
 from strixkit.errors import InputError
 from strixkit.host.context import CREDENTIALS, LIBRARY, USER, HostContext, ServiceState
 from strixkit.planner.choice import MemoryPlan
@@ -21,6 +17,9 @@ from strixkit.resources.file import File
 from strixkit.resources.key import Key
 from strixkit.resources.release import Release
 from strixkit.resources.template import render
+from strixkit.runtime.argv import Rendered
+from strixkit.runtime.argv import render as render_argv
+from strixkit.runtime.systemd import environment_line, exec_line
 
 HERE = Path(__file__).parent
 UNIT = HERE.parent.parent / "systemd" / "llama-server.service.j2"

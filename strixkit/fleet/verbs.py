@@ -96,7 +96,8 @@ def rollback(host: Host, access: Access, emit: Emit, *, service: str) -> Outcome
     session = open_host(host, access)
     try:
         state = session.request("observe", questions=[release_question(service)])[0]
-        before = [name for name in state["gated"] if name != state["current"]]
+        gated = state["gated"]
+        before = gated[: gated.index(state["current"])] if state["current"] in gated else gated
         if not before:
             raise InputError(
                 f"service {service}: no release before {state['current'] or 'the first one'} is kept", host=host.name

@@ -15,7 +15,7 @@ from tests.box.lab import Lab
 pytestmark = pytest.mark.box
 
 ODD = st.sampled_from(
-    list("\"'%$\\ \t\n\r;#{}()`|&<>*?[]~!=-+@:é漢😀\x01\x7f") + ["$(id)", "${HOME}", "%n", "%%", "\\x41", "\\n"]
+    [*"\"'%$\\ \t\n\r;#{}()`|&<>*?[]~!=-+@:é漢😀\x01\x7f", "$(id)", "${HOME}", "%n", "%%", "\\x41", "\\n"]
 )
 WORDS = st.lists(
     st.one_of(ODD, st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)), max_size=8

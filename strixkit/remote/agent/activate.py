@@ -5,7 +5,7 @@
    while the old one serves.
 3. trial: the new unit is put in /run, where it wins over the old one in /etc and is gone with a reboot.
 4. gate: the server answers as planned. If not, the trial is removed and the old release runs again.
-5. promotion: the unit goes to /etc, `current` points to the release, the journal says that it passed the gate.
+5. promotion: the journal says that it passed, the unit goes to /etc, `current` points to the release.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def activate(step: Step, report: Report) -> None:
         report("restore")
         restored = _restore(service, name)
         raise ActivationError("release %s did not pass: %s; %s" % (release, error, restored), [], log) from error
+    journal.append({"event": "gated", "service": service, "release": release, "checks": checks})
     report("promote")
     _promote(service, release, name, unit_text + "\n")
-    report("gated")
-    journal.append({"event": "gated", "service": service, "release": release, "checks": checks})
+    report("promoted")
     _prune(service)
 
 

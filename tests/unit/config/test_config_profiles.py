@@ -68,7 +68,7 @@ sampling:
         "profiles/mine.yaml:6: batch.micro: found 'x', wanted a whole number",
         "profiles/mine.yaml:8: server.port: found true, wanted a whole number",
         "profiles/mine.yaml:9: draft: found nothing, wanted a mapping",
-        "profiles/mine.yaml:11: device.gpu_layers: found 'al', wanted a whole number or 'all' or 'auto'; did you mean 'all'?",
+        "profiles/mine.yaml:11: device.gpu_layers: found 'al', wanted a whole number or 'all' or 'auto'; did you mean 'all'?",  # noqa: E501
         "profiles/mine.yaml:13: sampling.top_p: found 1.5, wanted at most 1.0",
     ]
 
