@@ -5,6 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,26 @@ def open_host(host: Host, access: Access) -> Any:
     return open_session(target(host), become=host.become, password=access.sudo_password)
 
 
+@contextmanager
+def _open_and_describe(
+    host: Host, access: Access, profiles: dict[str, str], *, preview: bool
+) -> Iterator[tuple[Any, Description]]:
+    """Connect while the controller reads its own files: each waits for the other side most of the time."""
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(open_host, host, access)
+        try:
+            description = Description(host, profiles=profiles, preview=preview)
+        except BaseException:
+            if opening.exception() is None:
+                opening.result().close()
+            raise
+        session = opening.result()
+    try:
+        yield session, description
+    finally:
+        session.close()
+
+
 def target(host: Host) -> Any:
     """Where and how the host is reached."""
     from strixkit.remote.target import Target
@@ -49,22 +72,15 @@ def deploy(
     host: Host, access: Access, emit: Emit, *, what: str, profiles: dict[str, str], hold_at: str = ""
 ) -> Outcome:
     """Make the host as the inventory wishes (`profiles` wins over it for the named services)."""
-    description = Description(host, profiles=profiles)
-    session = open_host(host, access)
-    try:
+    with _open_and_describe(host, access, profiles, preview=False) as (session, description):
         return converge(session, description, Job(who(), what, hold_at), emit)
-    finally:
-        session.close()
 
 
 def plan(host: Host, access: Access, emit: Emit, *, profiles: dict[str, str]) -> Outcome:
     """Look at the host and compare; nothing is changed."""
-    session = open_host(host, access)
-    try:
-        desired, found = look(session, Description(host, profiles=profiles, preview=True), emit)
+    with _open_and_describe(host, access, profiles, preview=True) as (session, description):
+        desired, found = look(session, description, emit)
         return _planned(host, desired, found, session.round_trips)
-    finally:
-        session.close()
 
 
 def plan_from_facts(host: Host, path: Path, *, profiles: dict[str, str]) -> Outcome:

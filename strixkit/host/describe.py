@@ -45,7 +45,7 @@ class Description:
         """The runtime's binary and the model files, and what of them the controller knows already."""
         return {
             "runtime": self.runtime.binary,
-            "models": sorted({file.path for file in self.files.values()}),
+            "models": sorted({file.path for file in self.files.values() if file.source is None}),
             "services": sorted(self.host.services),
             "known": cache.identities(),
         }

@@ -146,7 +146,7 @@ def open_session(target: Target, *, become: bool | None = None, password: Secret
         agent = bundle()
         asks = by_sudo and password is not None
         code = BOOTSTRAP % (SAY_STARTED if asks else "", len(agent))
-        channel.exec_command(sudo.command(["python3", "-I", "-c", code], become=by_sudo, password=asks))
+        channel.exec_command(sudo.command(["python3", "-I", "-S", "-c", code], become=by_sudo, password=asks))
         if asks and password is not None:
             sudo.answer_prompt(channel, password, target.name)
         session = Session(target.name, channel, connection.close)

@@ -10,6 +10,7 @@ cat > /etc/ssh/sshd_config.d/strixkit.conf <<'END'
 PasswordAuthentication no
 UseDNS no
 PermitRootLogin prohibit-password
+PerSourcePenalties no
 END
 printf 'Acquire::Check-Valid-Until "false";\n' > /etc/apt/apt.conf.d/90strixkit
 systemctl enable systemd-networkd.service ssh.service

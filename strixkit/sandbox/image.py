@@ -77,4 +77,13 @@ def image(report: Report, *, rebuild: bool = False) -> Path:
     )
     shutil.rmtree(folder, ignore_errors=True)
     half.rename(folder)
+    _remove_unused(folder)
     return folder
+
+
+def _remove_unused(newest: Path) -> None:
+    """Remove images of older recipes that no box stands on."""
+    used = {path.read_text() for path in (STATE / "boxes").glob("*/base")}
+    for folder in STATE.glob("image-*"):
+        if folder != newest and str(folder) not in used:
+            shutil.rmtree(folder)

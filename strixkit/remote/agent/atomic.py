@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from typing import Any, Optional
 
 
@@ -24,7 +23,8 @@ def write(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None
     Raises OSError (for example ENOSPC); the old file is then as it was.
     """
     folder = os.path.dirname(path)
-    fd, temporary = tempfile.mkstemp(prefix=".strixkit-", dir=folder)
+    temporary = os.path.join(folder, ".strixkit-%d-%s" % (os.getpid(), os.urandom(4).hex()))
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(fd, "wb") as handle:
             os.fchown(handle.fileno(), uid, gid)

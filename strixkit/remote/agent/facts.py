@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-import platform
+import sys
 from typing import Any, Dict, List
 
 from strixkit.remote.agent import paths
@@ -100,12 +100,12 @@ def gather() -> Dict[str, Any]:
     """All facts of this box; sizes in bytes. See strixkit.planner.facts.Facts for the fields."""
     manager = "apt" if os.path.exists("/usr/bin/apt-get") else "dnf" if os.path.exists("/usr/bin/dnf") else ""
     facts: Dict[str, Any] = {
-        "hostname": platform.node(),
+        "hostname": os.uname().nodename,
         "os": _os_release(),
-        "kernel": platform.release(),
-        "architecture": platform.machine(),
+        "kernel": os.uname().release,
+        "architecture": os.uname().machine,
         "init": read_text("/proc/1/comm") or "",
-        "python": platform.python_version(),
+        "python": ".".join(str(part) for part in sys.version_info[:3]),
         "cores": _cores(),
         "memory": _memory(),
         "gpu": _gpu(),

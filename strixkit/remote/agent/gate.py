@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import time
@@ -31,6 +30,8 @@ def _key(service_key: Optional[str]) -> str:
 
 def ask(port: int, path: str, key: str, body: Any = None, address: str = "127.0.0.1") -> "Tuple[int, Any]":
     """One request to the local server; returns (status, JSON value). Raises OSError when it does not answer."""
+    import http.client  # heavy, and only needed while a release is activated
+
     connection = http.client.HTTPConnection(address, port, timeout=REQUEST_SECONDS)
     headers = {"Content-Type": "application/json"}
     if key:

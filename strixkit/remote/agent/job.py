@@ -13,8 +13,7 @@ import subprocess
 import time
 from typing import Any, Callable, Dict, Iterator, Optional
 
-from strixkit.remote.agent import atomic, journal, observe, paths, steps
-from strixkit.remote.agent.activate import ActivationError
+from strixkit.remote.agent import atomic, journal, paths
 
 UNIT = "strixkit-job.service"
 LIMIT_SECONDS = 4 * 3600
@@ -160,6 +159,8 @@ class Recorder:
 
 def run() -> int:
     """The job itself: look again, run the steps in order, stop at the first that fails, write the journal."""
+    from strixkit.remote.agent import observe
+
     lock = _try_lock(ALIVE, fcntl.LOCK_EX)
     if lock is None:
         return 75
@@ -178,6 +179,8 @@ def run() -> int:
 
 
 def _run_steps(todo: Any, recorder: Recorder) -> Dict[str, Any]:
+    from strixkit.remote.agent import steps
+
     for number, step in enumerate(todo):
         label = "%d:%s:%s" % (number, step["step"], step["resource"])
         recorder.reached(label)
@@ -198,8 +201,7 @@ def _run_steps(todo: Any, recorder: Recorder) -> Dict[str, Any]:
 def _attempt(action: Callable[..., None], step: Dict[str, Any], report: Callable[[str], None]) -> Dict[str, Any]:
     try:
         action(step, report)
-    except ActivationError as error:
-        return {"error": str(error), "log": error.log}
     except Exception as error:  # whatever a step raises must end in the journal and in the answer
-        return {"error": "%s: %s" % (type(error).__name__, error) if isinstance(error, KeyError) else str(error)}
+        text = "%s: %s" % (type(error).__name__, error) if isinstance(error, KeyError) else str(error)
+        return {"error": text, "log": getattr(error, "log", [])}
     return {}

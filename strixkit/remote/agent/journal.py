@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
+import time
 from typing import Any, Dict, List, Optional
 
 from strixkit.remote.agent import paths
@@ -12,7 +12,7 @@ from strixkit.remote.agent import paths
 
 def now() -> str:
     """Return the time in UTC, to the second, as ISO 8601."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 
 
 def append(entry: Dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from typing import Any, BinaryIO, Callable, Dict
 
@@ -150,6 +149,6 @@ def main() -> int:
         from strixkit.remote.agent import job
 
         return job.run()
-    _send({"event": "hello", "python": list(sys.version_info[:3]), "host": socket.gethostname()})
+    _send({"event": "hello", "python": list(sys.version_info[:3]), "host": os.uname().nodename})
     serve(sys.stdin.buffer)
     return 0

@@ -7,7 +7,6 @@ import os
 import subprocess
 from typing import Any, Dict, List
 
-from strixkit.planner import gguf
 from strixkit.remote.agent import paths
 from strixkit.remote.agent.atomic import read_json, read_text
 
@@ -74,6 +73,8 @@ def model(path: str, known: List[str]) -> Dict[str, Any]:
     answer: Dict[str, Any] = {"path": path, "present": True, "size": info.st_size, "identity": identity}
     if identity in known:
         return answer
+    from strixkit.planner import gguf
+
     try:
         with open(path, "rb") as handle:
             header = gguf.read_header(handle, info.st_size)
