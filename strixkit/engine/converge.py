@@ -176,7 +176,7 @@ def locked(host: str, job: dict[str, Any]) -> LockedError:
         f"locked by {job.get('owner', 'unknown')} since {job.get('since', '?')} for {job.get('what', '?')}"
         f" (until {job.get('expires', '?')} at the latest)",
         host=host,
-        hint="wait for it; or look at it on the box: journalctl -fu strixkit-job",
+        hint="wait for it; or look at it on the box: journalctl -fu 'strixkit-job-*'",
     )
 
 

@@ -15,7 +15,6 @@ from typing import Any, Callable, Dict, Iterator, Optional
 
 from strixkit.remote.agent import atomic, journal, paths
 
-UNIT = "strixkit-job.service"
 LIMIT_SECONDS = 4 * 3600
 PROGRAM = paths.RUN + "/agent.pyz"
 REQUEST = paths.RUN + "/job.json"
@@ -78,19 +77,20 @@ def start(request: Dict[str, Any], agent: bytes) -> Optional[Dict[str, Any]]:
                 os.unlink(leftover)
         atomic.write(PROGRAM, agent, 0o600)
         atomic.write_json(REQUEST, dict(request, lock=lock))
-        _spawn(str(request["what"]))
+        # A name for each job: systemd may not have forgotten the unit of the one before yet.
+        _spawn("strixkit-job-%s.service" % request["job"], str(request["what"]))
     finally:
         os.close(starting)
     return None
 
 
-def _spawn(what: str) -> None:
+def _spawn(unit: str, what: str) -> None:
     done = subprocess.run(
         [
             "systemd-run",
             "--quiet",
             "--collect",
-            "--unit=" + UNIT,
+            "--unit=" + unit,
             "--service-type=exec",
             "--property=RuntimeMaxSec=%d" % LIMIT_SECONDS,
             "--description=strixkit " + what.replace("%", "%%"),
@@ -108,7 +108,7 @@ def _spawn(what: str) -> None:
     end = time.monotonic() + 30
     while not os.path.exists(EVENTS):
         if time.monotonic() > end:
-            raise RuntimeError("the job did not start within 30 s; see journalctl -u " + UNIT)
+            raise RuntimeError("the job did not start within 30 s; see journalctl -u " + unit)
         time.sleep(0.01)
 
 
@@ -128,7 +128,7 @@ def follow() -> Iterator[Dict[str, Any]]:
                     if event["event"] == "end":
                         return
                 if not alive:
-                    yield {"event": "end", "ok": False, "error": "the job was ended from outside (%s)" % UNIT}
+                    yield {"event": "end", "ok": False, "error": "the job was ended from outside"}
                     return
                 time.sleep(0.02)
     finally:
