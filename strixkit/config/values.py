@@ -50,9 +50,7 @@ ServiceName = Annotated[
     str, matching(r"[a-z][a-z0-9-]{0,31}", "a service name of at most 32 of a-z, 0-9 and '-', a letter first")
 ]
 Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a name of letters, digits, '.', '-' and '_'")]
-User = Annotated[
-    str, matching(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}\$?", "a user name of letters, digits, '_', '.' and '-'")
-]
+User = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}", "a user name of letters, digits, '_', '.' and '-'")]
 Address = Annotated[
     str,
     matching(

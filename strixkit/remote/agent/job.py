@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import subprocess
 import time
 from typing import Any, Callable, Dict, Iterator, Optional
@@ -112,9 +113,13 @@ def _spawn(unit: str, what: str) -> None:
         time.sleep(0.01)
 
 
-def follow() -> Iterator[Dict[str, Any]]:
-    """Yield the job's events from its start to its end; the last one has `event` = `end`."""
-    watch = _try_lock(WATCHED, fcntl.LOCK_SH)
+def follow(session: int) -> Iterator[Dict[str, Any]]:
+    """Yield the job's events from its start to its end; the last one has `event` = `end`.
+
+    session: the descriptor that becomes readable when the controller is gone; then this ends, and with it the
+    claim that somebody watches.
+    """
+    watch = _try_lock(WATCHED, fcntl.LOCK_EX)
     try:
         with open(EVENTS, "rb") as handle:
             pending = b""
@@ -130,7 +135,9 @@ def follow() -> Iterator[Dict[str, Any]]:
                 if not alive:
                     yield {"event": "end", "ok": False, "error": "the job was ended from outside"}
                     return
-                time.sleep(0.02)
+                # The controller is silent while it watches, so readable means that its side is closed.
+                if select.select([session], [], [], 0.02)[0]:
+                    raise RuntimeError("the controller is gone")
     finally:
         if watch is not None:
             os.close(watch)

@@ -56,7 +56,7 @@ def _watch() -> Dict[str, Any]:
     from strixkit.remote.agent import job
 
     last: Dict[str, Any] = {}
-    for event in job.follow():
+    for event in job.follow(sys.stdin.fileno()):
         last = event
         if event["event"] != "end":
             _send(event)
