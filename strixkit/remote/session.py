@@ -74,7 +74,8 @@ class Session:
         try:
             self._channel.sendall(data)
         except OSError as error:
-            raise self._lost(str(error)) from error
+            # A box where nothing starts closes the channel while the agent is still being sent.
+            raise (self._lost(str(error)) if self._started else self._ended()) from error
 
     def _answer(self, do: str, on_event: OnEvent | None) -> Any:
         while True:

@@ -77,6 +77,15 @@ def test_why_the_agent_did_not_start(status: int, stderr: bytes, words: str) -> 
     assert words in str(caught.value)
 
 
+def test_a_channel_that_closes_while_the_agent_is_sent_says_why_too() -> None:
+    class Closed(Said):
+        def sendall(self, data: bytes) -> None:
+            raise OSError("Socket is closed")
+
+    with pytest.raises(ConnectError, match="no python3"):
+        Session("box", Closed(b"", 127, b"sh: 1: python3: not found\n"), lambda: None).request("facts")
+
+
 def test_a_lost_connection_says_that_work_goes_on() -> None:
     hello = json.dumps({"event": "hello"}).encode() + b"\n"
     with pytest.raises(ConnectError, match="goes on there by itself"):
