@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from strixkit.config.host import Host
+from strixkit.config.names import unknown_name
 from strixkit.engine.converge import Desired, Job, Outcome, apply, converge, look, observe
 from strixkit.engine.events import Emit
 from strixkit.engine.plan import Plan, compare, order
-from strixkit.errors import InputError
+from strixkit.errors import InputError, RemoteError
 from strixkit.host.describe import Description
 from strixkit.resources.activation import Activation, release_question
 from strixkit.secret import Secret
@@ -107,8 +108,7 @@ def _planned(host: Host, desired: Desired, found: Plan, round_trips: int) -> Out
 
 def rollback(host: Host, access: Access, emit: Emit, *, service: str) -> Outcome:
     """Bring the release before the current one back, through the same gate. Raises InputError if there is none."""
-    if service not in host.services:
-        raise InputError(f"no service {service}; it has {', '.join(host.services)}", host=host.name)
+    _check_service(host, service)
     session = open_host(host, access)
     try:
         state = session.request("observe", questions=[release_question(service)])[0]
@@ -128,21 +128,31 @@ def rollback(host: Host, access: Access, emit: Emit, *, service: str) -> Outcome
 
 
 def ask(host: Host, access: Access, *, service: str, text: str, max_tokens: int = 64) -> dict[str, Any]:
-    """One chat completion, asked on the box itself; returns the server's JSON."""
+    """One chat completion, asked on the box itself; returns the server's JSON. Raises InputError, RemoteError."""
+    _check_service(host, service)
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": max_tokens, "temperature": 0}
     session = open_host(host, access)
     try:
-        port = Description(host).desired_port(service)
-        body = {"messages": [{"role": "user", "content": text}], "max_tokens": max_tokens, "temperature": 0}
-        answer = session.request("chat", service=service, port=port, body=body)
+        answer = session.request("chat", service=service, body=body)
     finally:
         session.close()
     if answer["status"] != 200:
-        raise InputError(f"the server answers {answer['status']}: {answer['answer']}", host=host.name)
+        raise RemoteError(
+            f"service {service} gave no answer (HTTP {answer['status']}): {answer['answer']}",
+            host=host.name,
+            hint=f"invoke deploy --host {host.name} brings it into service",
+        )
     return dict(answer["answer"])
+
+
+def _check_service(host: Host, service: str) -> None:
+    if service not in host.services:
+        raise unknown_name("service", service, host.services, where=host.name)
 
 
 def api_key(host: Host, access: Access, *, service: str) -> Secret:
     """The API key of a service. Raises InputError if it has none."""
+    _check_service(host, service)
     session = open_host(host, access)
     try:
         text = session.request("key", service=service)["key"]

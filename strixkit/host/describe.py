@@ -50,12 +50,6 @@ class Description:
             "known": cache.identities(),
         }
 
-    def desired_port(self, service: str) -> int:
-        """The port that the inventory and the profile give a service."""
-        if service not in self.loaded:
-            raise InputError(f"no service {service}; it has {', '.join(self.loaded)}", host=self.host.name)
-        return self.host.services[service].port or self.loaded[service].server.port
-
     def desired(self, answer: dict[str, Any]) -> Desired:
         """The wishes. Raises InputError (nothing was touched) or RemoteError."""
         if answer.get("uid", 0) != 0:

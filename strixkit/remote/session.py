@@ -22,6 +22,8 @@ OnEvent = Callable[[Event], None]
 CHUNK = 1 << 20
 MAX_ANSWER = 64 << 20  # bytes of one line; more is not an answer but an attack or a bug
 START_SECONDS = 60
+# The agent says `alive` every 10 s (agent/main.py): a box that is silent for this long has lost power or network.
+SILENCE_SECONDS = 60
 
 # Reads the agent from stdin into memory and runs it; nothing is written to the box for looking.
 BOOTSTRAP = (
@@ -80,6 +82,8 @@ class Session:
     def _answer(self, do: str, on_event: OnEvent | None) -> Any:
         while True:
             message = self.read()
+            if message.get("event") == "alive":
+                continue
             if message.get("event") != "answer":
                 if on_event is not None:
                     on_event(message)
@@ -93,6 +97,8 @@ class Session:
         while b"\n" not in self._buffer:
             try:
                 data = self._channel.recv(1 << 16)
+            except TimeoutError as error:
+                raise self._lost(f"nothing was heard of the box for {SILENCE_SECONDS} s") from error
             except OSError as error:
                 raise self._lost(str(error) or type(error).__name__) from error
             if not data:
@@ -143,7 +149,7 @@ def open_session(target: Target, *, become: bool | None = None, password: Secret
     try:
         by_sudo = connection.user != "root" if become is None else become
         channel = connection.transport.open_session(timeout=START_SECONDS)
-        channel.settimeout(None)
+        channel.settimeout(SILENCE_SECONDS)
         agent = bundle()
         asks = by_sudo and password is not None
         code = BOOTSTRAP % (SAY_STARTED if asks else "", len(agent))

@@ -51,12 +51,20 @@ class Lab:
             services={"main": Service(profile=self.profile, model="tiny", source=source, port=self.port)},
         )
 
-    def deploy(self, *, hold_at: str = "", on_held: Callable[[], None] | None = None) -> Outcome:
-        """Deploy; when the job holds, `on_held` runs and may raise Abandoned."""
+    def deploy(
+        self,
+        *,
+        hold_at: str = "",
+        on_held: Callable[[], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Outcome:
+        """Deploy; `on_held` runs when the job holds, `on_event` at each event; both may raise Abandoned."""
         self.events.clear()
 
         def emit(event: Event) -> None:
             self.events.append(event)
+            if on_event is not None:
+                on_event(event)
             if event.kind == "held" and on_held is not None:
                 on_held()
 
@@ -105,6 +113,11 @@ class Lab:
     def current(self) -> str:
         """The release that `current` points to."""
         return self.ssh("basename $(readlink /var/lib/strixkit/services/main/current) 2>/dev/null", check=False).strip()
+
+    def current_profile(self) -> str:
+        """The profile of the release in service."""
+        manifest = json.loads(self.ssh("cat /var/lib/strixkit/services/main/current/manifest.json"))
+        return str(manifest["profile"])
 
     def running(self) -> str:
         """The release that the live process was started from, by its environment."""

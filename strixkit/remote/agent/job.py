@@ -195,8 +195,7 @@ def _run_steps(todo: Any, recorder: Recorder) -> Dict[str, Any]:
 
         def report(text: str, label: str = label, step: Dict[str, Any] = step) -> None:
             recorder.emit(event="progress", resource=step["resource"], text=text)
-            if step["step"] == "activate":
-                recorder.reached(label + ":" + text)
+            recorder.reached(label + ":" + text)
 
         failure = _attempt(steps.STEPS[step["step"]], step, report)
         if failure:

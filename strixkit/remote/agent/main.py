@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 from typing import Any, BinaryIO, Callable, Dict
 
 Request = Dict[str, Any]
 MAX_LINE = 256 << 20
+ALIVE_SECONDS = 10  # well below the controller's patience (remote/session.py: SILENCE_SECONDS)
+_SENDING = threading.Lock()
 
 
 def _send(value: Dict[str, Any]) -> None:
-    sys.stdout.buffer.write(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
-    sys.stdout.buffer.flush()
+    data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    with _SENDING:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _say_alive() -> None:
+    """Tell the controller that the box is still there, however long an answer takes."""
+    while True:
+        time.sleep(ALIVE_SECONDS)
+        _send({"event": "alive"})
 
 
 def facts(request: Request) -> Dict[str, Any]:
@@ -102,11 +115,20 @@ def key(request: Request) -> Dict[str, Any]:
 
 
 def chat(request: Request) -> Dict[str, Any]:
-    """One chat completion, asked on the box itself."""
-    from strixkit.remote.agent import gate
+    """One chat completion, asked on the box itself, of the release that is in service."""
+    from strixkit.remote.agent import gate, paths
+    from strixkit.remote.agent.atomic import read_json
 
+    service = os.path.basename(str(request["service"]))
+    manifest = read_json("%s/%s/current/manifest.json" % (paths.SERVICES, service))
+    if not manifest:
+        return {"status": 0, "answer": "no release of it is in service"}
     key_text = key(request)["key"] or ""
-    status, answer = gate.ask(int(request["port"]), "/v1/chat/completions", key_text, request["body"])
+    address, port = str(manifest["gate_address"]), int(manifest["port"])
+    try:
+        status, answer = gate.ask(port, "/v1/chat/completions", key_text, request["body"], address)
+    except OSError as error:
+        return {"status": 0, "answer": "nobody answers at %s port %d: %s" % (address, port, error)}
     return {"status": status, "answer": answer}
 
 
@@ -149,6 +171,7 @@ def main() -> int:
         from strixkit.remote.agent import job
 
         return job.run()
+    threading.Thread(target=_say_alive, daemon=True).start()
     _send({"event": "hello", "python": list(sys.version_info[:3]), "host": os.uname().nodename})
     serve(sys.stdin.buffer)
     return 0
