@@ -18,7 +18,8 @@ from strixkit import sandbox
 from strixkit.sandbox.image import missing_tools
 from strixkit.sandbox.tinymodel import write_tiny_model
 
-NUMBERS = itertools.count(51)  # box01 and its like belong to the person at the machine
+# box01 and its like belong to the person at the machine. Two runs at once need numbers that are apart.
+NUMBERS = itertools.count(int(os.environ.get("STRIXKIT_FIRST_TEST_BOX", "51")))
 
 
 @pytest.fixture(scope="session", autouse=True)
