@@ -14,10 +14,13 @@ class StrixError(Exception):
         self.host = host
         self.hint = hint
 
+    @property
+    def text(self) -> str:
+        """What happened and the next step, for where the host is named already."""
+        return self.message + (f"\n  next: {self.hint}" if self.hint else "")
+
     def __str__(self) -> str:
-        where = f"{self.host}: " if self.host else ""
-        next_step = f"\n  next: {self.hint}" if self.hint else ""
-        return f"{where}{self.message}{next_step}"
+        return f"{self.host}: {self.text}" if self.host else self.text
 
 
 class InputError(StrixError):

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from strixkit.engine.events import Emit, Event
 from strixkit.engine.plan import Plan, compare, order, questions
-from strixkit.errors import LockedError, RemoteError
+from strixkit.errors import InputError, LockedError, RemoteError, StrixError
 from strixkit.resources.base import Change, Resource
 
 MAX_STAGES = 4
+MAX_STALE = 3  # attempts with a box that changes between a look and the job
 
 
 class Conversation(Protocol):
@@ -110,10 +111,19 @@ def observe(session: Conversation, resources: Sequence[Resource]) -> Plan:
 
 
 def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) -> Outcome:
-    """Make the host as wished, in as many stages as the wishes need, and look again after each."""
+    """Make the host as wished, in as many stages as the wishes need, and look again after each.
+
+    Raises InputError only while nothing was touched; later it is the outcome's error, beside what was changed.
+    """
     outcome = Outcome(session.host)
     for _ in range(MAX_STAGES):
-        desired, plan = look(session, describe, emit)
+        try:
+            desired, plan = look(session, describe, emit)
+        except InputError as error:
+            if not outcome.applied:
+                raise
+            outcome.error = error.text
+            break
         outcome.notes, outcome.shown = list(desired.notes), desired.shown
         if plan.changes:
             outcome.applied = True
@@ -131,33 +141,16 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
 
 def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outcome) -> None:
     """Send files, run the steps on the box, look again; the outcome tells what was FIXED and what FAILED."""
-    for change in plan.changes:
-        emit(Event(session.host, "change", resource=change.resource, change=change))
-    for upload in plan.uploads():
-        size = Path(upload.path).stat().st_size
-        name = Path(upload.path).name
-
-        session.upload(Path(upload.path), upload.sha256, upload.offset, _every_tenth(session.host, name, size, emit))
-    request = {
-        "job": secrets.token_hex(6),
-        "who": job.who,
-        "what": job.what,
-        "hold_at": job.hold_at,
-        "questions": questions(plan.resources),
-        "answers": list(plan.answers),
-        "steps": plan.steps(),
-        "changes": [
-            change.model_dump(mode="json", exclude={"found", "wanted"} if change.text else set())
-            for change in plan.changes
-        ],
-        "releases": [change.wanted for change in plan.changes if change.field == "release"],
-    }
-    # An upload changes what the artifact's question answers, so the job must expect the new answer.
+    _show(session.host, plan, emit)
     if plan.uploads():
-        request["answers"] = session.request("observe", questions=request["questions"])
-    result = session.request("apply", on_event=_relay(session.host, emit), **request)
-    if result.get("locked"):
-        raise locked(session.host, result["locked"])
+        plan = _send_files(session, plan, job, emit)
+    for attempt in range(MAX_STALE):
+        result = session.request("apply", on_event=_relay(session.host, emit), **_request(plan, job))
+        if result.get("locked"):
+            raise locked(session.host, result["locked"])
+        if not result.get("stale") or attempt == MAX_STALE - 1:
+            break
+        plan = _again(session, plan, emit)
     after = observe(session, plan.resources)
     open_ids = {change.resource for change in after.changes}
     outcome.changes += plan.changes
@@ -168,6 +161,57 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
         where = f"{result.get('resource', '')}: " if result.get("resource") else ""
         outcome.error = f"{where}{result.get('error', 'the job failed')}"
         outcome.log = [str(line) for line in result.get("log", [])]
+
+
+def _show(host: str, plan: Plan, emit: Emit) -> None:
+    for change in plan.changes:
+        emit(Event(host, "change", resource=change.resource, change=change))
+
+
+def _again(session: Conversation, plan: Plan, emit: Emit) -> Plan:
+    """Observe once more; what is new in the plan is shown."""
+    fresh = observe(session, plan.resources)
+    if fresh.changes != plan.changes:
+        emit(Event(session.host, "note", "the box changed after the plan was made; this is the new one"))
+        _show(session.host, fresh, emit)
+    return fresh
+
+
+def _send_files(session: Conversation, plan: Plan, job: Job, emit: Emit) -> Plan:
+    """Lock the box, send what it lacks, and return the plan from the state that it has then."""
+    claimed = session.request("claim", who=job.who, what=job.what)
+    if claimed.get("locked"):
+        raise locked(session.host, claimed["locked"])
+    wanted = sum(Path(upload.path).stat().st_size - upload.offset for upload in plan.uploads())
+    free = int(claimed["free_bytes"])
+    if wanted > free:
+        raise StrixError(
+            f"{wanted / 1e9:.1f} GB are to be sent to /var/lib/strixkit, {free / 1e9:.1f} GB are free there",
+            host=session.host,
+            hint="make room there (du -xh -d2 / shows what is large), then the same command; nothing was sent yet",
+        )
+    for upload in plan.uploads():
+        path = Path(upload.path)
+        progress = _every_tenth(session.host, path.name, path.stat().st_size, emit)
+        session.upload(path, upload.sha256, upload.offset, progress)
+    return _again(session, plan, emit)
+
+
+def _request(plan: Plan, job: Job) -> dict[str, Any]:
+    changes = [
+        change.model_dump(mode="json", exclude={"found", "wanted"} if change.text else set()) for change in plan.changes
+    ]
+    return {
+        "job": secrets.token_hex(6),
+        "who": job.who,
+        "what": job.what,
+        "hold_at": job.hold_at,
+        "questions": questions(plan.resources),
+        "answers": list(plan.answers),
+        "steps": plan.steps(),
+        "changes": changes,
+        "releases": [change.wanted for change in plan.changes if change.field == "release"],
+    }
 
 
 def locked(host: str, job: dict[str, Any]) -> LockedError:

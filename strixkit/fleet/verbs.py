@@ -112,14 +112,11 @@ def rollback(host: Host, access: Access, emit: Emit, *, service: str) -> Outcome
     session = open_host(host, access)
     try:
         state = session.request("observe", questions=[release_question(service)])[0]
-        gated = state["gated"]
-        before = gated[: gated.index(state["current"])] if state["current"] in gated else gated
-        if not before:
-            raise InputError(
-                f"service {service}: no release before {state['current'] or 'the first one'} is kept", host=host.name
-            )
+        if not state["previous"]:
+            why = f"no release before {state['current']} is kept" if state["current"] else "no release is in service"
+            raise InputError(f"service {service}: {why}", host=host.name, hint=f"invoke journal --host {host.name}")
         outcome = Outcome(host.name, applied=True)
-        found = observe(session, [Activation(service=service, release=before[-1], reason="rollback")])
+        found = observe(session, [Activation(service=service, release=str(state["previous"]), reason="rollback")])
         apply(session, found, Job(who(), f"rollback of {service}"), emit, outcome)
         outcome.round_trips = session.round_trips
         return outcome

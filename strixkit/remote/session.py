@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
-CHUNK = 1 << 20
+CHUNK = 4 << 20  # bytes
 MAX_ANSWER = 64 << 20  # bytes of one line; more is not an answer but an attack or a bug
 START_SECONDS = 60
 # The agent says `alive` every 10 s (agent/main.py): a box that is silent for this long has lost power or network.
@@ -56,17 +56,25 @@ class Session:
         return self._answer(do, on_event)
 
     def upload(self, path: Path, sha256: str, offset: int, on_bytes: Callable[[int], None]) -> None:
-        """Send a file's bytes from `offset` on to the box's half file; `on_bytes` hears how many are sent."""
-        size = path.stat().st_size - offset
-        self.round_trips += 1
-        self._send(json.dumps({"do": "receive", "sha256": sha256, "offset": offset, "size": size}).encode() + b"\n")
+        """Send a file's bytes from `offset` on to the box's half file; `on_bytes` hears how many have arrived.
+
+        Piece by piece, one on the way while the one before is written. Raises RemoteError (disk full), ConnectError.
+        """
+        on_the_way: list[int] = []
         with path.open("rb") as handle:
             handle.seek(offset)
             while chunk := handle.read(CHUNK):
-                self._send(chunk)
+                head = {"do": "receive", "sha256": sha256, "offset": offset, "size": len(chunk)}
+                self._send(json.dumps(head).encode() + b"\n" + chunk)
                 offset += len(chunk)
-                on_bytes(offset)
-        self._answer("receive", None)
+                on_the_way.append(offset)
+                if len(on_the_way) > 1:
+                    self._answer("receive", None)
+                    on_bytes(on_the_way.pop(0))
+        for arrived in on_the_way:
+            self._answer("receive", None)
+            on_bytes(arrived)
+        self.round_trips += 1
 
     def close(self) -> None:
         """End the conversation and the connection."""

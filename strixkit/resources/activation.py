@@ -32,7 +32,7 @@ class Activation(Resource):
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Bring it into service through the gate."""
-        arguments = {"service": self.service, "release": self.release, "beside": False}
+        arguments = {"service": self.service, "release": self.release, "beside": False, "rollback": True}
         return (Step(step="activate", arguments=arguments, phase=Step.ACTIVATE),)
 
 

@@ -91,6 +91,8 @@ def power_cut(name: str) -> None:
     if pid is None:
         return
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    # The cable first: a kernel whose processes are killed would still say goodbye on their connections.
+    network.unplug(pid)
     # The box's PID 1 takes all of its processes with it when it is killed.
     for process in reversed(family):
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import psutil
+
 from strixkit.errors import InputError
 from strixkit.sandbox.shell import STATE, run, succeeds
 
@@ -44,6 +46,22 @@ def connect() -> None:
     if FORWARD.read_text().strip() == "0":
         FORWARD_WAS_OFF.touch()
         FORWARD.write_text("1")
+
+
+def unplug(pid: int) -> None:
+    """Take down the bridge's end of the cable of the box whose systemd-nspawn process is `pid`."""
+    for init in psutil.Process(pid).children():
+        link = run("nsenter", f"--net=/proc/{init.pid}/ns/net", "ip", "-oneline", "link", "show", "dev", "host0")
+        peer = re.search(r"host0@if(\d+):", link)
+        name = _interface(int(peer[1])) if peer else None
+        if name:
+            run("ip", "link", "set", "dev", name, "down")
+
+
+def _interface(index: int) -> str | None:
+    """The name of this machine's interface with a number, if it is on the boxes' bridge."""
+    found = re.search(rf"^{index}: ([^@:]+)", run("ip", "-oneline", "link", "show", "master", BRIDGE), re.MULTILINE)
+    return found[1] if found else None
 
 
 def disconnect() -> None:

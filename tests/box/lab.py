@@ -34,12 +34,14 @@ class Lab:
     password: Secret | None = None
     runtime: str = "debian"
     port: int | None = None
+    listen: str | None = None
     environment: dict[str, str] = field(default_factory=lambda: {"GGML_VK_VISIBLE_DEVICES": "0"})
     events: list[Event] = field(default_factory=list)
 
     def host(self) -> Host:
         """The host as an inventory would describe it."""
         source = ModelSource(controller=str(self.model))
+        service = Service(profile=self.profile, model="tiny", source=source, port=self.port, listen=self.listen)
         return Host(
             name=self.box.name,
             address=self.box.address,
@@ -48,7 +50,9 @@ class Lab:
             known_hosts=str(self.client / "known_hosts"),
             runtime=self.runtime,
             environment=self.environment,
-            services={"main": Service(profile=self.profile, model="tiny", source=source, port=self.port)},
+            services={
+                "main": Service(profile=self.profile, model="tiny", source=source, port=self.port, listen=self.listen)
+            },
         )
 
     def deploy(

@@ -11,28 +11,19 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
-import pwd
 import shutil
 import socket
-import subprocess
 from typing import Any, Callable, Dict, List
 
 from strixkit.remote.agent import atomic, gate, journal, paths, systemd
+from strixkit.remote.agent.preflight import ActivationError, preflight
 
 Step = Dict[str, Any]
 Report = Callable[[str], None]
 KEEP_RELEASES = 5
 PORT_MARK = "@CANDIDATE_PORT@"
-
-
-class ActivationError(RuntimeError):
-    """The release is not in service; carries the gate's checks and the server's last lines."""
-
-    def __init__(self, message: str, checks: "List[Dict[str, Any]]", log: "List[str]") -> None:
-        super().__init__(message)
-        self.checks = checks
-        self.log = log
 
 
 def _home(service: str) -> str:
@@ -76,56 +67,36 @@ def activate(step: Step, report: Report) -> None:
     try:
         _start_trial(name, unit_text + "\n")
         report("gate")
-        checks = gate.check(name, manifest, int(manifest["port"]))
-        failed = [check for check in checks if not check["ok"]]
-        if failed:
-            raise RuntimeError("; ".join(check["text"] for check in failed))
-    except RuntimeError as error:
+        checks = _pass_gate(name, manifest, int(manifest["port"]))
+        entry = {"event": "gated", "service": service, "release": release, "checks": checks}
+        journal.append(dict(entry, before=_current(service), rollback=bool(step.get("rollback"))))
+        report("promote")
+        _promote(service, release, name, unit_text + "\n")
+    except Exception as error:  # whatever went wrong, the release before must run again
         log = systemd.log_tail(name)
-        report("restore")
-        restored = _restore(service, name)
+        with contextlib.suppress(OSError):  # a full /run must not keep the old release from being started
+            report("restore")
+        restored = restore(service)
         raise ActivationError("release %s did not pass: %s; %s" % (release, error, restored), [], log) from error
-    journal.append({"event": "gated", "service": service, "release": release, "checks": checks})
-    report("promote")
-    _promote(service, release, name, unit_text + "\n")
     report("promoted")
     _prune(service)
 
 
-def preflight(manifest: "Dict[str, Any]", running: "Dict[str, str]") -> None:
-    """Find what would make the server fail at once. Raises RuntimeError."""
-    model = str(manifest["model"]["path"])
-    if not os.path.isfile(model):
-        raise RuntimeError("model %s is not on the box" % model)
-    port = int(manifest["port"])
-    ours = int(running.get("MainPID", "0") or 0)
-    others = [pid for pid in systemd.listeners(port) if pid != ours]
-    if others:
-        command = (atomic.read_text("/proc/%d/cmdline" % others[0]) or "").replace("\0", " ").strip()
-        raise RuntimeError("port %d is taken by process %d (%s)" % (port, others[0], command or "unknown"))
-    _try_arguments(manifest)
+def _current(service: str) -> str:
+    """The release that `current` points to, or an empty string."""
+    try:
+        return os.path.basename(os.readlink(_home(service) + "/current"))
+    except OSError:
+        return ""
 
 
-def _try_arguments(manifest: "Dict[str, Any]") -> None:
-    """Let the binary parse everything as the service's user: with `--version` last it checks all and loads nothing."""
-    entry = pwd.getpwnam(str(manifest["user"]))
-    argv = ["/dev/null" if word.startswith("%d/") else word for word in manifest["argv"]]
-    environment = dict(manifest["environment"], PATH="/usr/bin:/bin", HOME="/", LC_ALL="C.UTF-8")
-    done = subprocess.run(
-        argv + ["--version"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        cwd="/",
-        user=entry.pw_uid,
-        group=entry.pw_gid,
-        extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid),
-        timeout=120,
-    )
-    if done.returncode != 0:
-        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
-        raise ActivationError("the server does not accept its arguments", [], lines[-20:])
+def _pass_gate(name: str, manifest: "Dict[str, Any]", port: int) -> "List[Dict[str, Any]]":
+    """Return the gate's checks when all are good; otherwise raises RuntimeError with those that are not."""
+    checks = gate.check(name, manifest, port)
+    failed = [check["text"] for check in checks if not check["ok"]]
+    if failed:
+        raise RuntimeError("; ".join(failed))
+    return checks
 
 
 def rehearse(service: str, folder: str, manifest: "Dict[str, Any]", report: Report) -> None:
@@ -144,10 +115,7 @@ def rehearse(service: str, folder: str, manifest: "Dict[str, Any]", report: Repo
         systemd.systemctl("daemon-reload")
         systemd.systemctl("restart", "--", name)
         argv = [word.replace(PORT_MARK, str(port)) for word in manifest["candidate_argv"]]
-        checks = gate.check(name, dict(manifest, argv=argv), port)
-        failed = [check for check in checks if not check["ok"]]
-        if failed:
-            raise RuntimeError("; ".join(check["text"] for check in failed))
+        _pass_gate(name, dict(manifest, argv=argv, gate_address="127.0.0.1"), port)
     except RuntimeError as error:
         raise ActivationError(
             "rehearsal failed, nothing was stopped: %s" % error, [], systemd.log_tail(name)
@@ -158,7 +126,7 @@ def rehearse(service: str, folder: str, manifest: "Dict[str, Any]", report: Repo
 
 def _discard(name: str, path: str) -> None:
     systemd.systemctl("stop", "--", name, check=False)
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         os.unlink(path)
     systemd.systemctl("reset-failed", "--", name, check=False)
     systemd.systemctl("daemon-reload", check=False)
@@ -172,32 +140,55 @@ def _start_trial(name: str, text: str) -> None:
     systemd.systemctl("restart", "--", name)
 
 
-def _restore(service: str, name: str) -> str:
-    """Take the trial away and let what is in /etc run again; says what runs now."""
-    if not os.path.exists(os.path.join(paths.UNITS, name)):
+def restore(service: str) -> str:
+    """Take the trial away and let what is in /etc run again; says what runs now. Nothing before the start may raise."""
+    name = _unit(service)
+    with contextlib.suppress(OSError):
         _discard(name, os.path.join(paths.TRIAL_UNITS, name))
+    if not os.path.exists(os.path.join(paths.UNITS, name)):
         return "no release was in service before, so none is now"
-    systemd.systemctl("stop", "--", name, check=False)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(paths.TRIAL_UNITS, name))
-    systemd.systemctl("daemon-reload")
-    systemd.systemctl("reset-failed", "--", name, check=False)
-    current = os.path.basename(os.path.realpath(_home(service) + "/current"))
+    current = _current(service)
     try:
-        systemd.systemctl("start", "--", name)
+        try:
+            systemd.systemctl("start", "--", name)
+        except RuntimeError:  # one more try: the memory of the one before may only just have been freed
+            systemd.systemctl("start", "--", name)
         manifest = atomic.read_json("%s/current/manifest.json" % _home(service)) or {}
-        failed = [check["text"] for check in gate.check(name, manifest, int(manifest["port"])) if not check["ok"]]
-    except (RuntimeError, KeyError) as error:
+        _pass_gate(name, manifest, int(manifest["port"]))
+    except Exception as error:  # the caller's own error must not be lost
         return "release %s was started again, but: %s" % (current, error)
-    if failed:
-        return "release %s was started again, but: %s" % (current, "; ".join(failed))
     return "release %s serves again (gate passed)" % current
 
 
+def leftovers() -> List[str]:
+    """Units of candidates and trials; without a running job they are those of a job that was killed."""
+    patterns = (
+        paths.CANDIDATE_UNITS + "/llama-server-*-candidate.service",
+        paths.TRIAL_UNITS + "/llama-server-*.service",
+    )
+    return [path for pattern in patterns for path in glob.glob(pattern)]
+
+
+def clean_up() -> None:
+    """After a killed job: no candidate stays loaded, and no trial that did not pass stays in service."""
+    for path in leftovers():
+        name = os.path.basename(path)
+        if path.startswith(paths.TRIAL_UNITS):
+            restore(name[len("llama-server-") : -len(".service")])
+        else:
+            _discard(name, path)
+
+
 def _promote(service: str, release: str, name: str, text: str) -> None:
-    atomic.write(os.path.join(paths.UNITS, name), text.encode(), 0o644)
+    """Unit to /etc, `current`, enabled; only then goes the trial, so that at each moment a reboot starts a gated one.
+
+    The link is made here: while the trial exists, `systemctl enable` would make it point into /run.
+    """
+    unit = os.path.join(paths.UNITS, name)
+    atomic.write(unit, text.encode(), 0o644)
     atomic.link(_home(service) + "/current", "releases/" + release)
-    systemd.systemctl("enable", "--", name)
+    os.makedirs(paths.WANTS, mode=0o755, exist_ok=True)
+    atomic.link(os.path.join(paths.WANTS, name), unit)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(paths.TRIAL_UNITS, name))
     systemd.systemctl("daemon-reload")
@@ -206,7 +197,7 @@ def _promote(service: str, release: str, name: str, text: str) -> None:
 def _prune(service: str) -> None:
     """Keep the newest gated releases; the current one is always among them."""
     parent = _home(service) + "/releases"
-    keep = journal.gated(journal.entries(), service)[-KEEP_RELEASES:]
+    keep = journal.gated(journal.gatings(), service)[-KEEP_RELEASES:]
     for name in os.listdir(parent):
         if name not in keep:
             shutil.rmtree(os.path.join(parent, name), ignore_errors=True)

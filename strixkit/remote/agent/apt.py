@@ -76,12 +76,23 @@ def _apt(*words: str) -> None:
         raise RuntimeError("apt-get %s failed (exit %d):\n%s" % (words[-1], done.returncode, "\n".join(tail)))
 
 
+def _update(report: Report) -> None:
+    """Read the lists again; apt-get itself does not wait for the lock of the lists."""
+    try:
+        _apt("update")
+    except RuntimeError as error:
+        if "Could not get lock" not in str(error):
+            raise
+        wait_for_lock(report)
+        _apt("update")
+
+
 def install(step: Dict[str, Any], report: Report) -> None:
     """Install packages; finishes first what an interrupted dpkg left behind."""
     names = [str(name) for name in step["packages"]]
     wait_for_lock(report, float(step.get("wait_seconds", WAIT_SECONDS)))
     subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
     report("apt-get update")
-    _apt("update")
+    _update(report)
     report("apt-get install " + " ".join(names))
     _apt("--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "--", *names)

@@ -23,7 +23,7 @@ def _key(service_key: Optional[str]) -> str:
         return ""
     try:
         with open(service_key, encoding="utf-8") as handle:
-            return handle.readline().rstrip("\n")
+            return handle.readline().strip()
     except OSError:
         return ""
 
@@ -34,6 +34,8 @@ def ask(port: int, path: str, key: str, body: Any = None, address: str = "127.0.
 
     connection = http.client.HTTPConnection(address, port, timeout=REQUEST_SECONDS)
     headers = {"Content-Type": "application/json"}
+    if not (key.isascii() and key.isprintable()):
+        raise OSError("the key file holds more than one line of printable characters")
     if key:
         headers["Authorization"] = "Bearer " + key
     try:
@@ -58,11 +60,12 @@ def check(unit: str, manifest: "Dict[str, Any]", port: int) -> "List[Check]":
     try:
         return [
             _health(port, address),
+            *([_asks_for_key(port, address, key)] if manifest.get("key_file") else []),
             *_completion(port, address, key, bool(manifest["drafts"])),
             _context(port, address, key, int(manifest["context"])),
             _process(unit, manifest),
         ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the server answers, it must end in a verdict
         return [_check("answers", False, "the server on port %d did not answer: %s" % (port, error))]
 
 
@@ -73,6 +76,14 @@ def _health(port: int, address: str) -> Check:
         if status == 200 or time.monotonic() > end:
             return _check("health", status == 200, "/health answers %d %s" % (status, body.get("status", "")))
         time.sleep(0.1)
+
+
+def _asks_for_key(port: int, address: str, key: str) -> Check:
+    """A service that others can reach must refuse who has no key."""
+    if not key:
+        return _check("key", False, "the service must ask for a key, but its key file is empty or missing")
+    status = ask(port, "/props", "", address=address)[0]
+    return _check("key", status == 401, "without a key /props answers %d (wanted 401)" % status)
 
 
 def _completion(port: int, address: str, key: str, drafts: bool) -> "List[Check]":

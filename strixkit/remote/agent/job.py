@@ -6,7 +6,6 @@ The session that starts the job only watches it. If the session dies the job goe
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -14,51 +13,17 @@ import subprocess
 import time
 from typing import Any, Callable, Dict, Iterator, Optional
 
-from strixkit.remote.agent import atomic, journal, paths
+from strixkit.remote.agent import atomic, journal, lock, paths
 
-LIMIT_SECONDS = 4 * 3600
 PROGRAM = paths.RUN + "/agent.pyz"
-REQUEST = paths.RUN + "/job.json"
 EVENTS = paths.RUN + "/events.jsonl"
-ALIVE = paths.RUN + "/job.lock"  # locked while the job runs
-WATCHED = paths.RUN + "/watch.lock"  # locked while a session watches it
 GO_ON = paths.RUN + "/go-on"  # ends a hold
 HOLD_SECONDS = 120
 
 
-def _try_lock(path: str, kind: int) -> Optional[int]:
-    """Lock a file without waiting; returns its descriptor, or None when somebody else has it."""
-    os.makedirs(paths.RUN, mode=0o700, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def _is_locked(path: str) -> bool:
-    if not os.path.exists(path):
-        return False
-    fd = _try_lock(path, fcntl.LOCK_SH)
-    if fd is None:
-        return True
-    os.close(fd)
-    return False
-
-
-def state() -> Optional[Dict[str, Any]]:
-    """The running job: owner, since, what for, expiry, and whether somebody watches it; None when none runs."""
-    if os.geteuid() != 0 or not _is_locked(ALIVE):
-        return None
-    request = atomic.read_json(REQUEST) or {}
-    return dict(request.get("lock", {}), watched=_is_locked(WATCHED))
-
-
 def start(request: Dict[str, Any], agent: bytes) -> Optional[Dict[str, Any]]:
     """Start the job; returns None, or the lock of the job that is already running."""
-    starting = _try_lock(paths.RUN + "/start.lock", fcntl.LOCK_EX)
+    starting = lock.take(paths.RUN + "/start.lock")
     if starting is None:
         return {
             "owner": "another run",
@@ -68,16 +33,14 @@ def start(request: Dict[str, Any], agent: bytes) -> Optional[Dict[str, Any]]:
             "watched": True,
         }
     try:
-        running = state()
+        running = lock.state()
         if running is not None:
             return running
-        expires = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() + LIMIT_SECONDS))
-        lock = {"owner": request["who"], "since": journal.now(), "what": request["what"], "expires": expires}
         for leftover in (EVENTS, GO_ON):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(leftover)
         atomic.write(PROGRAM, agent, 0o600)
-        atomic.write_json(REQUEST, dict(request, lock=lock))
+        atomic.write_json(lock.REQUEST, dict(request, lock=lock.describe(request)))
         # A name for each job: systemd may not have forgotten the unit of the one before yet.
         _spawn("strixkit-job-%s.service" % request["job"], str(request["what"]))
     finally:
@@ -93,7 +56,9 @@ def _spawn(unit: str, what: str) -> None:
             "--collect",
             "--unit=" + unit,
             "--service-type=exec",
-            "--property=RuntimeMaxSec=%d" % LIMIT_SECONDS,
+            "--property=RuntimeMaxSec=%d" % lock.LIMIT_SECONDS,
+            "--property=ExecStopPost=/usr/bin/env python3 -I %s clean-up" % PROGRAM,
+            "--property=TimeoutStopSec=30min",  # it may have to load the model of the release before
             "--description=strixkit " + what.replace("%", "%%"),
             "python3",
             "-I",
@@ -119,12 +84,12 @@ def follow(session: int) -> Iterator[Dict[str, Any]]:
     session: the descriptor that becomes readable when the controller is gone; then this ends, and with it the
     claim that somebody watches.
     """
-    watch = _try_lock(WATCHED, fcntl.LOCK_EX)
+    watch = lock.take(lock.WATCHED)
     try:
         with open(EVENTS, "rb") as handle:
             pending = b""
             while True:
-                alive = _is_locked(ALIVE)
+                alive = lock.is_locked(lock.ALIVE)
                 pending += handle.read()
                 *lines, pending = pending.split(b"\n")
                 for line in lines:
@@ -164,14 +129,22 @@ class Recorder:
                 time.sleep(0.02)
 
 
+def clean_up() -> int:
+    """Runs after every job, however it ended; has work only when the job was killed."""
+    from strixkit.remote.agent import activate
+
+    if activate.leftovers() and lock.wait(lock.ALIVE) is not None:
+        activate.clean_up()
+    return 0
+
+
 def run() -> int:
     """The job itself: look again, run the steps in order, stop at the first that fails, write the journal."""
     from strixkit.remote.agent import observe
 
-    lock = _try_lock(ALIVE, fcntl.LOCK_EX)
-    if lock is None:
+    if lock.wait(lock.ALIVE) is None:
         return 75
-    request = atomic.read_json(REQUEST) or {}
+    request = atomic.read_json(lock.REQUEST) or {}
     recorder = Recorder(str(request.get("hold_at", "")))
     entry = {key: request[key] for key in ("job", "who", "what", "changes", "releases")}
     error: Dict[str, Any] = {}

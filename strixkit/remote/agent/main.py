@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Callable, Dict
 
 Request = Dict[str, Any]
 MAX_LINE = 256 << 20
+MAX_CHUNK = 16 << 20  # bytes of one piece of an upload
 ALIVE_SECONDS = 10  # well below the controller's patience (remote/session.py: SILENCE_SECONDS)
 _SENDING = threading.Lock()
 
@@ -32,10 +33,10 @@ def _say_alive() -> None:
 def facts(request: Request) -> Dict[str, Any]:
     """Facts of the box, of the runtime and of the models that the request names, and the running job."""
     from strixkit.remote.agent import facts as host
-    from strixkit.remote.agent import job, journal, probe
+    from strixkit.remote.agent import journal, lock, probe
 
     known = [str(item) for item in request.get("known", [])]
-    answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(), "job": job.state()}
+    answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(), "job": lock.state()}
     if request.get("runtime"):
         answer["runtime"] = probe.runtime(str(request["runtime"]), known)
     answer["models"] = [probe.model(str(path), known) for path in request.get("models", [])]
@@ -76,27 +77,36 @@ def _watch() -> Dict[str, Any]:
     return last
 
 
+def claim(request: Request) -> Dict[str, Any]:
+    """Lock the box for this session before files are sent, and say how much room they have."""
+    from strixkit.remote.agent import lock, paths
+
+    held = lock.claim(request)
+    if held:
+        return {"locked": held}
+    os.makedirs(paths.INCOMING, mode=0o700, exist_ok=True)
+    room = os.statvfs(paths.INCOMING)
+    return {"free_bytes": room.f_bavail * room.f_frsize}
+
+
 def receive(request: Request) -> Dict[str, Any]:
-    """Take `size` raw bytes from stdin and add them to the half file of `sha256`, from `offset` on."""
+    """Take `size` raw bytes from stdin and put them into the half file of `sha256` at `offset`.
+
+    All bytes are taken before anything can fail: what is left on stdin would be read as requests.
+    """
     from strixkit.remote.agent import paths
 
-    os.makedirs(paths.INCOMING, mode=0o700, exist_ok=True)
+    size, offset = int(request["size"]), int(request["offset"])
+    if not 0 <= size <= MAX_CHUNK:
+        sys.exit("a chunk of %d bytes, at most %d are taken" % (size, MAX_CHUNK))
+    data = sys.stdin.buffer.read(size)
+    if len(data) < size:
+        sys.exit("the connection ended in the middle of an upload")
     path = os.path.join(paths.INCOMING, os.path.basename(str(request["sha256"])) + ".partial")
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        os.lseek(fd, int(request["offset"]), os.SEEK_SET)
-        left = int(request["size"])
-        while left:
-            chunk = sys.stdin.buffer.read(min(left, 1 << 20))
-            if not chunk:
-                raise RuntimeError("the connection ended %d bytes before the end of the upload" % left)
-            os.write(fd, chunk)
-            left -= len(chunk)
-        os.ftruncate(fd, int(request["offset"]) + int(request["size"]))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    return {"bytes": os.path.getsize(path)}
+    with open(path, "ab") as handle:
+        handle.truncate(offset)  # what was sent before is a prefix of the same file
+        handle.write(data)
+    return {"bytes": offset + size}
 
 
 def journal(request: Request) -> Any:
@@ -137,6 +147,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "observe": observe,
     "apply": apply,
     "attach": attach,
+    "claim": claim,
     "receive": receive,
     "journal": journal,
     "key": key,
@@ -166,11 +177,11 @@ def serve(requests: BinaryIO) -> None:
 
 
 def main() -> int:
-    """Entry point: `job` runs the steps of the request in /run, nothing serves a session."""
-    if sys.argv[1:] == ["job"]:
+    """Entry point: `job` runs the steps of the request in /run, `clean-up` comes after it, nothing serves a session."""
+    if sys.argv[1:]:
         from strixkit.remote.agent import job
 
-        return job.run()
+        return {"job": job.run, "clean-up": job.clean_up}[sys.argv[1]]()
     threading.Thread(target=_say_alive, daemon=True).start()
     _send({"event": "hello", "python": list(sys.version_info[:3]), "host": os.uname().nodename})
     serve(sys.stdin.buffer)

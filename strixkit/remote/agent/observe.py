@@ -105,6 +105,7 @@ def release(question: Question, unit: Answer, log: List[Dict[str, Any]]) -> Answ
         "manifest": read_json("%s/releases/%s/manifest.json" % (home, current)) if current else None,
         "kept": kept,
         "gated": [item for item in journal.gated(log, str(question["service"])) if item in kept],
+        "previous": journal.previous(log, str(question["service"]), current, kept),
         "unit": unit,
         "installed": read_text(os.path.join(paths.UNITS, name)),
         "trial": os.path.exists(os.path.join(paths.TRIAL_UNITS, name)),
@@ -117,7 +118,7 @@ def answer_all(questions: List[Question]) -> List[Answer]:
     packages = apt.installed(wanted)
     names = sorted({str(q["unit"]) for q in questions if q["ask"] in ("unit", "release")})
     units = {name: systemd.unit(name, shown) for name, shown in systemd.show(names).items()}
-    log = journal.entries() if any(q["ask"] == "release" for q in questions) else []
+    log = journal.gatings() if any(q["ask"] == "release" for q in questions) else []
     single = {"path": path, "user": user, "group": group, "artifact": artifact}
     answers: List[Answer] = []
     for question in questions:

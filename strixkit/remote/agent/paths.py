@@ -11,5 +11,6 @@ SERVICES = STATE + "/services"
 LOCAL_FACTS = "/etc/strixkit/facts.d"
 CREDENTIALS = "/etc/strixkit/credentials"
 UNITS = "/etc/systemd/system"
+WANTS = UNITS + "/multi-user.target.wants"  # where enabled units are linked
 TRIAL_UNITS = "/run/systemd/system.control"  # wins over UNITS, and is gone with a reboot
 CANDIDATE_UNITS = "/run/systemd/system"

@@ -118,6 +118,8 @@ def place(step: Step, report: Report) -> None:
         os.unlink(partial)
         raise RuntimeError("upload of %s has sha256 %s, wanted %s; thrown away" % (path, found, sha256))
     uid, gid = _owner(step)
+    with open(partial, "rb") as handle:
+        os.fsync(handle.fileno())
     os.chown(partial, uid, gid)
     os.chmod(partial, int(step["mode"]))
     if os.stat(partial).st_dev == os.stat(os.path.dirname(path)).st_dev:

@@ -1,0 +1,74 @@
+"""What would make a release fail at once, found before anything is stopped for it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from typing import Any, Dict, List
+
+from strixkit.remote.agent import atomic, systemd
+
+HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # by ProtectHome= and PrivateTmp= of the unit
+
+
+class ActivationError(RuntimeError):
+    """The release is not in service; carries the gate's checks and the server's last lines."""
+
+    def __init__(self, message: str, checks: "List[Dict[str, Any]]", log: "List[str]") -> None:
+        super().__init__(message)
+        self.checks = checks
+        self.log = log
+
+
+def preflight(manifest: "Dict[str, Any]", running: "Dict[str, str]") -> None:
+    """Find what would make the server fail at once. Raises RuntimeError."""
+    model = str(manifest["model"]["path"])
+    if not os.path.isfile(model):
+        raise RuntimeError("model %s is not on the box" % model)
+    if not os.access(str(manifest["argv"][0]), os.X_OK):
+        raise RuntimeError("runtime %s is not on the box" % manifest["argv"][0])
+    for path in (model, str(manifest["argv"][0])):
+        _check_visible(os.path.realpath(path))
+    if _as_user(manifest, ["head", "-c", "4", "--", model]).returncode != 0:
+        raise RuntimeError("user %s may not read model %s" % (manifest["user"], model))
+    port = int(manifest["port"])
+    ours = int(running.get("MainPID", "0") or 0)
+    others = [pid for pid in systemd.listeners(port) if pid != ours]
+    if others:
+        command = (atomic.read_text("/proc/%d/cmdline" % others[0]) or "").replace("\0", " ").strip()
+        raise RuntimeError("port %d is taken by process %d (%s)" % (port, others[0], command or "unknown"))
+    done = _as_user(manifest, [_without_credentials(word) for word in manifest["argv"]] + ["--version"])
+    if done.returncode != 0:
+        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        raise ActivationError("the server does not accept its arguments", [], lines[-20:])
+
+
+def _check_visible(path: str) -> None:
+    """The unit's sandbox hides home directories and gives the service a /tmp of its own."""
+    if path.startswith(HIDDEN):
+        raise RuntimeError("%s is not seen by the service: its unit hides %s" % (path, ", ".join(HIDDEN)))
+
+
+def _without_credentials(word: str) -> str:
+    return "/dev/null" if word.startswith("%d/") else word
+
+
+def _as_user(manifest: "Dict[str, Any]", argv: "List[str]") -> "subprocess.CompletedProcess[bytes]":
+    """Run a program as the service's user, with the service's environment.
+
+    The server with `--version` last checks every argument before it, and loads nothing.
+    """
+    entry = pwd.getpwnam(str(manifest["user"]))
+    return subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(manifest["environment"], PATH="/usr/bin:/bin", HOME="/", LC_ALL="C.UTF-8"),
+        cwd="/",
+        user=entry.pw_uid,
+        group=entry.pw_gid,
+        extra_groups=os.getgrouplist(entry.pw_name, entry.pw_gid),
+        timeout=120,
+    )
