@@ -49,13 +49,13 @@ def connect() -> None:
 
 
 def unplug(pid: int) -> None:
-    """Take down the bridge's end of the cable of the box whose systemd-nspawn process is `pid`."""
+    """Remove the cable of the box whose systemd-nspawn process is `pid`, so that its name is free at once too."""
     for init in psutil.Process(pid).children():
         link = run("nsenter", f"--net=/proc/{init.pid}/ns/net", "ip", "-oneline", "link", "show", "dev", "host0")
         peer = re.search(r"host0@if(\d+):", link)
         name = _interface(int(peer[1])) if peer else None
         if name:
-            run("ip", "link", "set", "dev", name, "down")
+            run("ip", "link", "delete", "dev", name)
 
 
 def _interface(index: int) -> str | None:

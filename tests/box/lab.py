@@ -50,9 +50,7 @@ class Lab:
             known_hosts=str(self.client / "known_hosts"),
             runtime=self.runtime,
             environment=self.environment,
-            services={
-                "main": Service(profile=self.profile, model="tiny", source=source, port=self.port, listen=self.listen)
-            },
+            services={"main": service},
         )
 
     def deploy(

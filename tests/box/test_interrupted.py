@@ -136,6 +136,7 @@ def test_model_upload(lab: Lab, tmp_path: Path, gone: str) -> None:
 
 def test_box_that_dies_while_the_controller_waits(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """No packet says that the box is gone; the silence does."""
+    assert lab.deploy().ok
     monkeypatch.setattr("strixkit.remote.session.SILENCE_SECONDS", 15)
     lab.profile = "coding" if lab.current_profile() == "general" else "general"
     with pytest.raises(ConnectError, match="nothing was heard of the box for 15 s"):
@@ -148,11 +149,11 @@ def test_box_that_dies_while_the_controller_waits(lab: Lab, monkeypatch: pytest.
 def test_power_cut_in_the_middle_of_dpkg(lab: Lab) -> None:
     """Packages are unpacked and not configured; dpkg wants to be repaired before anything else."""
     lab.ssh(RESET)
-    # dpkg runs ldconfig after it has unpacked a library. This one waits; as a mount it is gone with the power.
+    # The server's package asks update-alternatives while it is configured. This one waits; as a mount it is gone
+    # with the power.
     lab.ssh(
-        "dpkg --remove --force-depends libggml0-backend-vulkan >/dev/null 2>&1; "
         "printf '#!/bin/sh\ntouch /run/in-dpkg; sleep 600\n' > /root/slow && chmod +x /root/slow && "
-        "mount --bind /root/slow $(readlink -f $(command -v ldconfig))"
+        "mount --bind /root/slow /usr/bin/update-alternatives"
     )
 
     def cut(event: Event) -> None:
