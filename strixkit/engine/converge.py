@@ -141,21 +141,23 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
 
 def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outcome) -> None:
     """Send files, run the steps on the box, look again; the outcome tells what was FIXED and what FAILED."""
-    _show(session.host, plan, emit)
+    changes = list(plan.changes)
+    _show(session.host, changes, emit)
     if plan.uploads():
-        plan = _send_files(session, plan, job, emit)
+        _send_files(session, plan, job, emit)
+        plan = _again(session, plan, changes, emit)
     for attempt in range(MAX_STALE):
         result = session.request("apply", on_event=_relay(session.host, emit), **_request(plan, job))
         if result.get("locked"):
             raise locked(session.host, result["locked"])
         if not result.get("stale") or attempt == MAX_STALE - 1:
             break
-        plan = _again(session, plan, emit)
+        plan = _again(session, plan, changes, emit)
     after = observe(session, plan.resources)
     open_ids = {change.resource for change in after.changes}
-    outcome.changes += plan.changes
+    outcome.changes += changes
     outcome.remaining = list(after.changes)
-    for resource_id in dict.fromkeys(change.resource for change in plan.changes):
+    for resource_id in dict.fromkeys(change.resource for change in changes):
         emit(Event(session.host, "failed" if resource_id in open_ids else "fixed", resource=resource_id))
     if not result.get("ok"):
         where = f"{result.get('resource', '')}: " if result.get("resource") else ""
@@ -163,22 +165,24 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
         outcome.log = [str(line) for line in result.get("log", [])]
 
 
-def _show(host: str, plan: Plan, emit: Emit) -> None:
-    for change in plan.changes:
+def _show(host: str, changes: Sequence[Change], emit: Emit) -> None:
+    for change in changes:
         emit(Event(host, "change", resource=change.resource, change=change))
 
 
-def _again(session: Conversation, plan: Plan, emit: Emit) -> Plan:
-    """Observe once more; what is new in the plan is shown."""
+def _again(session: Conversation, plan: Plan, changes: list[Change], emit: Emit) -> Plan:
+    """Observe once more and plan from that; what is new in the plan is shown, and added to `changes`."""
     fresh = observe(session, plan.resources)
-    if fresh.changes != plan.changes:
-        emit(Event(session.host, "note", "the box changed after the plan was made; this is the new one"))
-        _show(session.host, fresh, emit)
+    new = [change for change in fresh.changes if change not in changes]
+    if new:
+        emit(Event(session.host, "note", "somebody changed the box after the plan was made; to do as well:"))
+        _show(session.host, new, emit)
+        changes += new
     return fresh
 
 
-def _send_files(session: Conversation, plan: Plan, job: Job, emit: Emit) -> Plan:
-    """Lock the box, send what it lacks, and return the plan from the state that it has then."""
+def _send_files(session: Conversation, plan: Plan, job: Job, emit: Emit) -> None:
+    """Lock the box and send what it lacks. Raises LockedError, and StrixError when there is no room for it."""
     claimed = session.request("claim", who=job.who, what=job.what)
     if claimed.get("locked"):
         raise locked(session.host, claimed["locked"])
@@ -194,7 +198,6 @@ def _send_files(session: Conversation, plan: Plan, job: Job, emit: Emit) -> Plan
         path = Path(upload.path)
         progress = _every_tenth(session.host, path.name, path.stat().st_size, emit)
         session.upload(path, upload.sha256, upload.offset, progress)
-    return _again(session, plan, emit)
 
 
 def _request(plan: Plan, job: Job) -> dict[str, Any]:

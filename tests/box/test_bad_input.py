@@ -69,6 +69,15 @@ def test_no_python(lab: Lab) -> None:
         lab.ssh("mv /usr/bin/python3.away /usr/bin/python3")
 
 
+def test_another_init(lab: Lab) -> None:
+    lab.ssh("echo openrc-init > /run/comm && mount --bind /run/comm /proc/1/comm")
+    try:
+        with pytest.raises(InputError, match="PID 1 is openrc-init, wanted systemd"):
+            lab.deploy()
+    finally:
+        lab.ssh("umount /proc/1/comm")
+
+
 def test_locked(lab: Lab) -> None:
     """A second deploy while the first one is watched: who, since when, what for, exit 75."""
     held, go_on = threading.Event(), threading.Event()
@@ -85,6 +94,7 @@ def test_locked(lab: Lab) -> None:
         with pytest.raises(LockedError, match=r"locked by .* since .* for test") as caught:
             lab.deploy()
         assert caught.value.exit_code == 75
+        assert "RuntimeMaxUSec=4h" in lab.ssh("systemctl show -p RuntimeMaxUSec 'strixkit-job-*'")
     finally:
         lab.ssh("touch /run/strixkit/go-on")
         go_on.set()
