@@ -240,20 +240,33 @@ def rollback(
     )
 )
 def trust(ctx: Context, host: str, replace: bool = False, yes: bool = False, inventory: str = "") -> None:
-    """Show a host's key and, when you agree, add it to known_hosts."""
+    """Show the keys of a host and of the jump hosts before it that are not known, and add those that you agree to."""
 
     def work() -> None:
         from strixkit.fleet import verbs
-        from strixkit.remote import connection, hostkeys
+        from strixkit.remote.hostkeys import HostKeyError
+        from strixkit.remote.trust import trust
+
+        added: list[str] = []
+
+        def agree(refused: HostKeyError, path: Path) -> bool:
+            print(refused.shown())
+            try:
+                answer = "yes" if yes else input(f"Is it the host's own? Add it to {path}? [yes/no] ")
+            except EOFError:
+                return False
+            if answer.strip() == "yes":
+                added.append(refused.hop.known_name)
+            return answer.strip() == "yes"
 
         item = _one(host, inventory)
-        name, key = connection.host_key(verbs.target(item))
-        path = Path(item.known_hosts or "~/.ssh/known_hosts").expanduser()
-        print(f"{item.name} ({name}) shows {hostkeys.fingerprint(key)}")
-        if not yes and input(f"Is it the box's own? Add it to {path}? [yes/no] ").strip() != "yes":
-            raise Exit("nothing was written", code=1)
-        hostkeys.write(path, name, key, replace=replace)
-        print(f"added to {path}")
+        agreed = trust(verbs.target(item), agree, replace=replace)
+        if added:
+            print(f"added the key of {', '.join(added)}")
+        if not agreed:
+            raise Exit("the rest was not written" if added else "nothing was written", code=1)
+        if not added:
+            print(f"{item.name}: its key is known already, nothing was written")
 
     _guard(work)
 

@@ -32,6 +32,10 @@ def each(hosts: Sequence[Host], work: Callable[[Host], Outcome], emit: Emit) -> 
             emit(Event(host.name, "error", str(error)))
             hint = f"\n  next: {error.hint}" if error.hint else ""
             return Report(Outcome(host.name, error=error.message + hint), error.exit_code)
+        except Exception as error:  # a bug, but of one host: the reports of the others must not be lost with it
+            text = f"unexpected {type(error).__name__}: {error}"
+            emit(Event(host.name, "error", f"{host.name}: {text}"))
+            return Report(Outcome(host.name, error=text), 1)
         return Report(outcome, 0 if outcome.ok else 1)
 
     if len(hosts) == 1:

@@ -1,94 +1,96 @@
-"""Host keys as `ssh` treats them: the user's known_hosts decides; unknown and changed keys are refused."""
+"""Host keys as `ssh` treats them: known_hosts decides; unknown, changed and revoked keys are refused."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
 import paramiko
 
 from strixkit.errors import ConnectError
+from strixkit.remote import known_hosts
+from strixkit.remote.hop import Hop
 
-GLOBAL_FILES = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-USER_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+KEY_FILES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
 
 
-def fingerprint(key: paramiko.PKey) -> str:
+def fingerprint(kind: str, key: bytes) -> str:
     """Return the key's fingerprint as `ssh-keygen -l` prints it."""
-    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
-    return f"{key.get_name()} SHA256:{digest}"
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+    return f"{kind} SHA256:{digest}"
 
 
-def load(client: paramiko.SSHClient, ssh_config: dict[str, str], own_file: str | None) -> None:
-    """Load every known_hosts file that `ssh` would read for this host, and the inventory's own."""
-    configured = ssh_config.get("userknownhostsfile", " ".join(USER_FILES)).split()
-    for name in [*GLOBAL_FILES, *configured, *([own_file] if own_file else [])]:
-        path = Path(name).expanduser()
-        if path.is_file():
-            client.load_system_host_keys(str(path))
+class HostKeyError(ConnectError):
+    """The key of a hop is not one of those that known_hosts has for it. `old` are those of the same kind."""
+
+    def __init__(self, host: str, hop: Hop, key: paramiko.PKey, old: list[known_hosts.Entry]) -> None:
+        self.hop, self.kind, self.key, self.old = hop, key.get_name(), key.asbytes(), old
+        found = fingerprint(self.kind, self.key)
+        if old:
+            known = ", ".join(fingerprint(entry.kind, entry.key) for entry in old)
+            message = (
+                f"the host key of {hop} CHANGED: found {found}, known_hosts has {known}; "
+                "somebody may stand between you and the box, or it was installed anew"
+            )
+            hint = f"only if you know why: invoke trust --host {host} --replace"
+        else:
+            message = f"the host key of {hop} is not in known_hosts: {found}"
+            name = KEY_FILES.get(self.kind, "ecdsa")
+            hint = (
+                f"compare it with the box's own (ssh-keygen -lf /etc/ssh/ssh_host_{name}_key.pub), "
+                f"then: invoke trust --host {host}"
+            )
+        super().__init__(message, host=host, hint=hint)
+
+    def shown(self) -> str:
+        """The key, for the user to compare it."""
+        known = "".join(f"\n  known_hosts has {fingerprint(entry.kind, entry.key)}" for entry in self.old)
+        return f"{self.hop} shows {fingerprint(self.kind, self.key)}{known}"
 
 
-class RefuseUnknown(paramiko.MissingHostKeyPolicy):
-    """Refuse, with the fingerprint and the command that accepts it."""
+class KnownKeys(paramiko.MissingHostKeyPolicy):
+    """Checks the key that a hop shows. The client must know no keys itself, so that each comes here.
 
-    def __init__(self, host: str) -> None:
-        self.host = host
+    Paramiko's own known_hosts knows neither markers nor wildcards nor two keys of one kind.
+    """
+
+    def __init__(self, host: str, hop: Hop) -> None:
+        self.host, self.hop = host, hop
+        self.entries = known_hosts.entries(hop.known_hosts, hop.known_name)
+
+    def kinds(self) -> set[str]:
+        """The kinds of which a key is known: ssh asks the host for one of these first."""
+        return {entry.kind for entry in self.entries if not entry.marker}
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Raise ConnectError; nothing was sent to the host."""
-        raise ConnectError(
-            f"the host key of {hostname} is not in known_hosts: {fingerprint(key)}",
-            host=self.host,
-            hint=f"compare it with the box's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), "
-            f"then: invoke trust --host {self.host}",
-        )
+        """Return if the key is known. Raises HostKeyError, or ConnectError for a revoked key."""
+        blob = key.asbytes()
+        same = [entry for entry in self.entries if entry.key == blob]
+        if any(entry.marker == known_hosts.REVOKED for entry in same):
+            raise ConnectError(
+                f"the host key of {self.hop} is marked @revoked in known_hosts: {fingerprint(key.get_name(), blob)}",
+                host=self.host,
+                hint="give the box a new host key, or take the @revoked line out",
+            )
+        plain = [entry for entry in self.entries if not entry.marker]
+        if any(entry.key == blob for entry in (*plain, *self._without_port())):
+            return
+        raise HostKeyError(self.host, self.hop, key, [entry for entry in plain if entry.kind == key.get_name()])
+
+    def _without_port(self) -> list[known_hosts.Entry]:
+        """What is known for the name alone: ssh accepts that on another port, too."""
+        if not self.hop.known_name.startswith("["):
+            return []
+        found = known_hosts.entries(self.hop.known_hosts, self.hop.hostname.lower())
+        return [entry for entry in found if not entry.marker]
 
 
-class Remember(paramiko.MissingHostKeyPolicy):
-    """Keep the key that the host shows, for `invoke trust`; the connection ends there."""
-
-    def __init__(self) -> None:
-        self.seen: paramiko.PKey | None = None
-        self.name = ""
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Note the key and refuse."""
-        self.seen, self.name = key, hostname
-        raise paramiko.SSHException("host key noted")
-
-
-def changed(host: str, error: paramiko.BadHostKeyException) -> ConnectError:
-    """The error for a key that differs from the known one."""
-    return ConnectError(
-        f"the host key CHANGED: found {fingerprint(error.key)}, known_hosts has {fingerprint(error.expected_key)}; "
-        "somebody may stand between you and the box, or it was installed anew",
-        host=host,
-        hint=f"only if you know why: invoke trust --host {host} --replace",
-    )
-
-
-def write(path: Path, name: str, key: paramiko.PKey, *, replace: bool) -> None:
-    """Add `name`'s key to a known_hosts file; with `replace` its other keys are taken out first."""
-    lines: Iterable[str] = path.read_text().splitlines() if path.is_file() else []
+def accept(error: HostKeyError, path: Path, *, replace: bool) -> None:
+    """Add the refused key to a known_hosts file; with `replace` the hop's other keys are taken out first."""
+    hop = error.hop
     if replace:
-        lines = [line for line in lines if not _is_for(line, name)]
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    entry = f"{name} {key.get_name()} {key.get_base64()}"
-    temporary = path.with_name(path.name + ".strixkit")
-    temporary.write_text("\n".join([*lines, entry]) + "\n")
-    temporary.chmod(0o600)
-    temporary.rename(path)
-
-
-def _is_for(line: str, name: str) -> bool:
-    entry = paramiko.hostkeys.HostKeyEntry.from_line(line) if line.strip() and not line.startswith("#") else None
-    if entry is None:
-        return False
-    keys = paramiko.HostKeys()
-    hosts = entry.hostnames or []
-    if entry.key is not None:
-        for host in hosts:
-            keys.add(host, entry.key.get_name(), entry.key)
-    return keys.lookup(name) is not None
+        for own in hop.user_known_hosts:
+            known_hosts.take_out(own, hop.known_name)
+    name = known_hosts.hashed(hop.known_name) if hop.hash_known_hosts else hop.known_name
+    known_hosts.add(path, name, error.kind, error.key)

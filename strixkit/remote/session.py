@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strixkit.errors import ConnectError, RemoteError
-from strixkit.remote import sudo
+from strixkit.errors import RemoteError, StrixError
+from strixkit.remote import start, sudo
 from strixkit.remote.bundle import bundle
 from strixkit.secret import Secret
 
@@ -21,7 +21,6 @@ Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
 CHUNK = 4 << 20  # bytes
 MAX_ANSWER = 64 << 20  # bytes of one line; more is not an answer but an attack or a bug
-START_SECONDS = 60
 # The agent says `alive` every 10 s (agent/main.py): a box that is silent for this long has lost power or network.
 SILENCE_SECONDS = 60
 
@@ -35,7 +34,7 @@ BOOTSTRAP = (
     "from strixkit.remote.agent.main import main;"
     "sys.exit(main())"
 )
-SAY_STARTED = 'sys.stdout.write("started\\n");sys.stdout.flush();'
+SAY_STARTED = f"sys.stdout.write({sudo.STARTED.decode()!r});sys.stdout.flush();"
 
 
 class Session:
@@ -85,7 +84,7 @@ class Session:
             self._channel.sendall(data)
         except OSError as error:
             # A box where nothing starts closes the channel while the agent is still being sent.
-            raise (self._lost(str(error)) if self._started else self._ended()) from error
+            raise (start.lost(self.host, str(error)) if self._started else self._ended()) from error
 
     def _answer(self, do: str, on_event: OnEvent | None) -> Any:
         while True:
@@ -106,9 +105,9 @@ class Session:
             try:
                 data = self._channel.recv(1 << 16)
             except TimeoutError as error:
-                raise self._lost(f"nothing was heard of the box for {SILENCE_SECONDS} s") from error
+                raise start.lost(self.host, f"nothing was heard of the box for {SILENCE_SECONDS} s") from error
             except OSError as error:
-                raise self._lost(str(error) or type(error).__name__) from error
+                raise start.lost(self.host, str(error) or type(error).__name__) from error
             if not data:
                 raise self._ended()
             self._buffer += data
@@ -117,56 +116,40 @@ class Session:
         line, self._buffer = self._buffer.split(b"\n", 1)
         try:
             message = json.loads(line)
-        except ValueError as error:
-            raise RemoteError(f"not an answer of the agent: {line[:200]!r}", host=self.host) from error
+        except ValueError:
+            message = None
         if not isinstance(message, dict):
+            if not self._started:
+                raise start.noise(self.host, line + b"\n" + self._buffer)
             raise RemoteError(f"not an answer of the agent: {line[:200]!r}", host=self.host)
         self._started = True
         return message
 
-    def _ended(self) -> ConnectError:
+    def _ended(self) -> StrixError:
         """Why there is no more to read: the agent never started, or the connection is gone."""
         if self._started:
-            return self._lost("the connection ended")
-        said = b""
-        while data := self._channel.recv_stderr(1 << 16):
-            said += data
-        text = said.decode("utf-8", "replace")
-        status = self._channel.recv_exit_status()
-        if status == -1:
-            return self._lost("the connection ended before the agent started")
-        if status == 127 or "command not found" in text or "python3: not found" in text:
-            return ConnectError("there is no python3 on the box", host=self.host, hint="apt-get install python3")
-        if "python3 is " in text:
-            return ConnectError(f"{text.strip()}; 3.9 or newer is needed", host=self.host)
-        return sudo.refused(self.host, text, given=False)
-
-    def _lost(self, why: str) -> ConnectError:
-        return ConnectError(
-            f"the connection was lost ({why}); work that had begun goes on there by itself",
-            host=self.host,
-            hint="the same command again: it attaches to what still runs, and does what is left",
-        )
+            return start.lost(self.host, "the connection ended")
+        return start.noise(self.host, self._buffer) if self._buffer.strip() else start.ended(self.host, self._channel)
 
 
 def open_session(target: Target, *, become: bool | None = None, password: Secret | None = None) -> Session:
     """Connect and start the agent as root. `become` None: by sudo unless the ssh user is root already."""
-    from strixkit.remote.connection import connect
+    from strixkit.remote.connection import close, connect, execute
 
     connection = connect(target)
     try:
         by_sudo = connection.user != "root" if become is None else become
-        channel = connection.transport.open_session(timeout=START_SECONDS)
-        channel.settimeout(SILENCE_SECONDS)
-        agent = bundle()
         asks = by_sudo and password is not None
+        agent = bundle()
         code = BOOTSTRAP % (SAY_STARTED if asks else "", len(agent))
-        channel.exec_command(sudo.command(["python3", "-I", "-S", "-c", code], become=by_sudo, password=asks))
+        command = sudo.command(["python3", "-I", "-S", "-c", code], become=by_sudo, password=asks)
+        channel = execute(connection, command, target.name)
+        channel.settimeout(SILENCE_SECONDS)
         if asks and password is not None:
             sudo.answer_prompt(channel, password, target.name)
-        session = Session(target.name, channel, connection.close)
+        session = Session(target.name, channel, lambda: close(connection))
         session._send(agent)
     except BaseException:
-        connection.close()
+        close(connection)
         raise
     return session

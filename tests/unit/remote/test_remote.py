@@ -8,6 +8,7 @@ import pickle
 import shlex
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given
@@ -25,9 +26,20 @@ class Said:
 
     def __init__(self, data: bytes, status: int = 0, stderr: bytes = b"") -> None:
         self.data, self.status, self.stderr = data, status, stderr
+        self.status_event = threading.Event()
+        self.status_event.set()
 
     def sendall(self, data: bytes) -> None:
         pass
+
+    def recv_ready(self) -> bool:
+        return bool(self.data)
+
+    def recv_stderr_ready(self) -> bool:
+        return bool(self.stderr)
+
+    def exit_status_ready(self) -> bool:
+        return True
 
     def recv(self, size: int) -> bytes:
         found, self.data = self.data[:size], self.data[size:]
@@ -60,21 +72,59 @@ def test_an_endless_answer_is_refused() -> None:
         Session("box", Endless(b""), lambda: None).request("facts")
 
 
-@pytest.mark.parametrize(
-    ("status", "stderr", "words"),
-    [
-        (127, b"sh: 1: python3: not found\n", "no python3"),
-        (1, b"python3 is 3.7\n", "3.9 or newer"),
-        (1, b"sudo: a password is required\n", "--prompt-sudo-password"),
-        (1, b"sudo: interactive authentication is required\n", "--prompt-sudo-password"),
-        (1, b"guest is not in the sudoers file.\n", "no right to sudo"),
-        (1, b"I'm sorry guest. I'm afraid I can't do that\n", "no right to sudo"),
-    ],
-)
+@pytest.mark.parametrize("line", [b"Welcome to strix01!\n{}\n", b"\nWelcome to strix01!\n", b"Welcome to strix01!"])
+def test_a_shell_that_prints_is_named(line: bytes) -> None:
+    with pytest.raises(RemoteError, match=r"'Welcome to strix01!'; the login shell(.|\n)*next: .*\.bashrc"):
+        _session(line).request("facts")
+
+
+NOT_STARTED = [
+    (127, b"env: 'python3': No such file or directory\n", "no python3"),
+    (127, b"env: can't execute 'python3': No such file or directory\n", "no python3"),
+    (1, b"sudo: python3: command not found\n", "no python3"),
+    (1, b"sudo: 'python3': command not found\n", "no python3"),
+    (127, b"env: 'sudo': No such file or directory\n", "no sudo on the box"),
+    (1, b"python3 is 3.7\n", "3.9 or newer"),
+    (1, b"guest is not in the sudoers file.\n", "no right to sudo"),
+    (1, b"I'm sorry guest. I'm afraid I can't do that\n", "no right to sudo"),
+    (1, b"sudo: sorry, you must have a tty to run sudo\n", "you must have a tty"),
+    (3, b"", "exit 3"),
+    (-1, b"", "connection was lost"),
+]
+WITHOUT_PASSWORD = [
+    (1, b"sudo: a password is required\n", "--prompt-sudo-password"),
+    (1, b"sudo: interactive authentication is required\n", "--prompt-sudo-password"),
+]
+WITH_PASSWORD = [
+    (1, b"Sorry, try again.\nsudo: no password was provided\n", "wrong password"),
+    (1, b"sudo: 1 incorrect password attempt\n", "wrong password"),
+    (1, b"sudo: Authentication failed, try again.\n", "wrong password"),
+    (1, f"{sudo.PROMPT}wrong{sudo.PROMPT}".encode(), "wrong password"),
+]
+
+
+@pytest.mark.parametrize(("status", "stderr", "words"), NOT_STARTED + WITHOUT_PASSWORD)
 def test_why_the_agent_did_not_start(status: int, stderr: bytes, words: str) -> None:
     with pytest.raises(ConnectError) as caught:
         _session(b"", status, stderr).request("facts")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "stderr", "words"), NOT_STARTED + WITH_PASSWORD)
+def test_why_the_agent_did_not_start_by_sudo_with_a_password(status: int, stderr: bytes, words: str) -> None:
+    with pytest.raises(ConnectError) as caught:
+        sudo.answer_prompt(Said(b"", status, sudo.PROMPT.encode() * (status != 1) + stderr), Secret("x"), "box")
+    assert words in str(caught.value)
+    assert words == "wrong password" or "wrong password" not in str(caught.value)
+
+
+def test_what_a_shell_prints_before_sudo_is_passed_over() -> None:
+    sudo.answer_prompt(Said(b"started\nWelcome!" + sudo.STARTED), Secret("x"), "box")
+
+
+def test_a_shell_that_prints_without_end_is_given_up() -> None:
+    with pytest.raises(ConnectError, match="last words were: xxx"):
+        sudo.answer_prompt(Said(b"x" * (sudo.MOST_PRINTED + 2)), Secret("x"), "box")
 
 
 def test_a_channel_that_closes_while_the_agent_is_sent_says_why_too() -> None:
@@ -83,7 +133,7 @@ def test_a_channel_that_closes_while_the_agent_is_sent_says_why_too() -> None:
             raise OSError("Socket is closed")
 
     with pytest.raises(ConnectError, match="no python3"):
-        Session("box", Closed(b"", 127, b"sh: 1: python3: not found\n"), lambda: None).request("facts")
+        Session("box", Closed(b"", 127, b"env: 'python3': No such file or directory\n"), lambda: None).request("facts")
 
 
 def test_a_lost_connection_says_that_work_goes_on() -> None:
