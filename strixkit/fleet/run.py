@@ -30,8 +30,7 @@ def each(hosts: Sequence[Host], work: Callable[[Host], Outcome], emit: Emit) -> 
             outcome = work(host)
         except StrixError as error:
             emit(Event(host.name, "error", str(error)))
-            hint = f"\n  next: {error.hint}" if error.hint else ""
-            return Report(Outcome(host.name, error=error.message + hint), error.exit_code)
+            return Report(Outcome(host.name, error=error.text), error.exit_code)
         except Exception as error:  # a bug, but of one host: the reports of the others must not be lost with it
             text = f"unexpected {type(error).__name__}: {error}"
             emit(Event(host.name, "error", f"{host.name}: {text}"))
@@ -45,11 +44,6 @@ def each(hosts: Sequence[Host], work: Callable[[Host], Outcome], emit: Emit) -> 
 
 
 def exit_code(reports: Sequence[Report]) -> int:
-    """0 if all are well; the one code if all failed hosts agree (2, 75); else 1."""
-    codes = {report.exit_code for report in reports} - {0}
-    return 0 if not codes else codes.pop() if len(codes) == 1 and len(reports) == 1 else _common(reports)
-
-
-def _common(reports: Sequence[Report]) -> int:
+    """The code of all hosts if they agree (0, 2, 75); else 1."""
     codes = {report.exit_code for report in reports}
     return codes.pop() if len(codes) == 1 else 1
