@@ -22,6 +22,7 @@ HELP = {
     "json": "one JSON document on stdout and nothing else",
     "prompt-sudo-password": "ask for the sudo password of the ssh user, once",
     "profile": "a profile instead of the inventory's",
+    "replan": "choose anew, from what is free now, what running releases keep",
     "service": "one service of the host (default: all, or `main`)",
 }
 T = TypeVar("T")
@@ -90,7 +91,17 @@ def _profiles(hosts: Sequence[Host], profile: str, service: str) -> dict[str, st
     return dict.fromkeys([service] if service else names, profile) if profile else {}
 
 
-def _deploy(host: str, inventory: str, prompt: bool, as_json: bool, what: str, profile: str, service: str) -> None:
+def _deploy(
+    host: str,
+    inventory: str,
+    prompt: bool,
+    as_json: bool,
+    what: str,
+    *,
+    profile: str = "",
+    service: str = "",
+    replan: bool = False,
+) -> None:
     from strixkit.display.events import renderer
     from strixkit.fleet import verbs
     from strixkit.fleet.run import each, exit_code
@@ -99,18 +110,25 @@ def _deploy(host: str, inventory: str, prompt: bool, as_json: bool, what: str, p
     profiles = _profiles(hosts, profile, service)
     access = _access(prompt)
     with renderer(quiet=as_json) as emit:
-        reports = each(hosts, lambda item: verbs.deploy(item, access, emit, what=what, profiles=profiles), emit)
+        reports = each(
+            hosts, lambda item: verbs.deploy(item, access, emit, what=what, profiles=profiles, replan=replan), emit
+        )
     _report(reports, as_json=as_json, applied=True)
     if code := exit_code(reports):
         raise Exit(code=code)
 
 
-@task(help=_help("host", "inventory", "json", "prompt-sudo-password"))
+@task(help=_help("host", "inventory", "json", "prompt-sudo-password", "replan"))
 def deploy(
-    ctx: Context, host: str, inventory: str = "", json: bool = False, prompt_sudo_password: bool = False
+    ctx: Context,
+    host: str,
+    replan: bool = False,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
 ) -> None:
     """Make hosts as the inventory wishes, through the gate."""
-    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", "", ""))
+    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", replan=replan))
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "profile", "service"))
@@ -125,7 +143,7 @@ def switch(
 ) -> None:
     """Serve with another profile, through the gate; the next deploy goes back to the inventory's."""
     what = f"switch to {profile}"
-    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, what, profile, service))
+    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, what, profile=profile, service=service))
 
 
 @task(
@@ -136,6 +154,7 @@ def switch(
         "prompt-sudo-password",
         "profile",
         "service",
+        "replan",
         facts="a saved facts file instead of the box: no connection, no root",
         check="exit 3 if anything differs",
     )
@@ -146,13 +165,18 @@ def plan(
     facts: str = "",
     profile: str = "",
     service: str = "",
+    replan: bool = False,
     check: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
 ) -> None:
     """Show what deploy would change, the memory plan and the rendered unit; nothing is touched."""
-    _guard(lambda: _plan(host, facts, profile, service, check, inventory, json, prompt_sudo_password, True))
+    _guard(
+        lambda: _plan(
+            host, facts, profile, service, check, inventory, json, prompt_sudo_password, full=True, replan=replan
+        )
+    )
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", check="exit 3 if anything differs"))
@@ -165,7 +189,7 @@ def audit(
     prompt_sudo_password: bool = False,
 ) -> None:
     """List what differs from the inventory's wishes on running boxes; nothing is touched."""
-    _guard(lambda: _plan(host, "", "", "", check, inventory, json, prompt_sudo_password, False))
+    _guard(lambda: _plan(host, "", "", "", check, inventory, json, prompt_sudo_password))
 
 
 def _plan(
@@ -177,7 +201,9 @@ def _plan(
     inventory: str,
     as_json: bool,
     prompt: bool,
-    full: bool,
+    *,
+    full: bool = False,
+    replan: bool = False,
 ) -> None:
     from strixkit.display.events import renderer
     from strixkit.fleet import verbs
@@ -190,7 +216,7 @@ def _plan(
         if facts:
             reports = each(hosts, lambda item: verbs.plan_from_facts(item, Path(facts), profiles=profiles), emit)
         else:
-            reports = each(hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles), emit)
+            reports = each(hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan), emit)
     _report(reports, as_json=as_json, applied=False)
     if full and not as_json:
         from strixkit.display.plan import show

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from strixkit.errors import InputError
-from strixkit.host.context import CREDENTIALS, LIBRARY, USER, HostContext, ServiceState
+from strixkit.host.context import CREDENTIALS, LIBRARY, STATE, USER, HostContext, ServiceState
+from strixkit.host.sharing import Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.options import Options
 from strixkit.resources.base import Resource
@@ -39,14 +40,23 @@ def resources(host: HostContext) -> Iterator[Resource]:
             yield Key(path=f"{CREDENTIALS}/{service.name}.key", reason=why)
         if not host.runtime.present and not host.runtime.recorded:
             host.wait(f"service {service.name}: the unit is rendered when runtime {host.runtime.name} is installed")
-        elif service.plan is None:
+        elif service.share is None:
             host.wait(f"service {service.name}: the unit is rendered when {service.file.path} is on the box")
         else:
-            yield release(host, service, service.plan)
+            wanted = release(host, service, service.share)
+            yield wanted
+            if service.held.release == wanted.release and service.held.wishes != service.share.wishes:
+                path = f"{STATE}/services/{service.name}/releases/{wanted.release}/wishes"
+                why = "the same came of other wishes: they are recorded without a restart"
+                yield File(path=path, content=f"{service.share.wishes}\n", reason=why)
 
 
-def release(host: HostContext, service: ServiceState, plan: MemoryPlan) -> Release:
-    """Everything that shapes the process, its hash as the release's id, and the unit rendered from it."""
+def release(host: HostContext, service: ServiceState, share: Share) -> Release:
+    """Everything that shapes the process, its hash as the release's id, and the unit rendered from it.
+
+    The wishes are no part of the id: other wishes that lead to the same process are no reason to restart it.
+    """
+    plan = share.plan
     options = all_options(service, plan)
     rendered = arguments(host, service, options)
     environment = {**host.runtime.entry.environment, **host.host.environment}
@@ -80,10 +90,12 @@ def release(host: HostContext, service: ServiceState, plan: MemoryPlan) -> Relea
         "candidate_argv": list(candidate.argv),
         "port": service.port,
         "gate_address": gate_address(service),
-        "context": context_per_slot(options),
+        "context": plan.sequence,  # of one slot, as /props must show it
         "drafts": options.get("draft.type", "none") != "none",
         "key_file": f"{CREDENTIALS}/{service.name}.key" if service.has_key else None,
-        "memory": {"device_start_mib": plan.start_mib, "host_start_mib": plan.host_start_mib},
+        "memory": plan.sizes.model_dump(),
+        "choice": plan.choice.model_dump(),
+        "wishes": share.wishes,
     }
     return Release(
         service=service.name,
@@ -91,7 +103,7 @@ def release(host: HostContext, service: ServiceState, plan: MemoryPlan) -> Relea
         unit=render(UNIT, {**main, "release": name}),
         candidate=render(UNIT, {**spare, "release": name}),
         manifest=manifest,
-        beside=service.beside,
+        beside=plan.beside,
         reason=f"profile {service.profile_name}",
     )
 
@@ -132,11 +144,3 @@ def _exec(rendered: Rendered) -> str:
 def gate_address(service: ServiceState) -> str:
     """Where the box itself reaches the server."""
     return "127.0.0.1" if service.listen in ("0.0.0.0", "::", "localhost") else service.listen
-
-
-def context_per_slot(options: Options) -> int:
-    """Tokens that /props must show: llama-server divides the context among its slots."""
-    size, parallel = options["context.size"], options["server.parallel"]
-    assert isinstance(size, int)
-    assert isinstance(parallel, int)
-    return size // parallel

@@ -44,8 +44,12 @@ def _memory(console: Console, host: str, state: ServiceState, plan: MemoryPlan) 
 
 
 def _bar(plan: MemoryPlan) -> str:
-    """One bar of the budget: `#` at the start, `+` what comes as the context fills, `.` free."""
-    start = round(plan.start_mib / plan.budget_mib * BAR)
-    full = max(start, round(plan.full_mib / plan.budget_mib * BAR))
-    share = plan.full_mib / plan.budget_mib * 100
-    return f"[{'#' * start}{'+' * (full - start)}{'.' * max(0, BAR - full)}] {share:.0f} % of the budget when full"
+    """One bar of the budget: `#` at the start, `+` what comes as the context fills, `.` free.
+
+    A choice that is kept may exceed what is free now, even all of it.
+    """
+    budget = max(1.0, plan.budget_mib)
+    start = min(BAR, round(plan.start_mib / budget * BAR))
+    full = max(start, min(BAR, round(plan.full_mib / budget * BAR)))
+    share = plan.full_mib / budget * 100
+    return f"[{'#' * start}{'+' * (full - start)}{'.' * (BAR - full)}] {share:.0f} % of the budget when full"

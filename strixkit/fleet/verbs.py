@@ -44,13 +44,13 @@ def open_host(host: Host, access: Access) -> Any:
 
 @contextmanager
 def _open_and_describe(
-    host: Host, access: Access, profiles: dict[str, str], *, preview: bool
+    host: Host, access: Access, profiles: dict[str, str], *, preview: bool, replan: bool
 ) -> Iterator[tuple[Any, Description]]:
     """Connect while the controller reads its own files: each waits for the other side most of the time."""
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(open_host, host, access)
         try:
-            description = Description(host, profiles=profiles, preview=preview)
+            description = Description(host, profiles=profiles, preview=preview, replan=replan)
         except BaseException:
             if opening.exception() is None:
                 opening.result().close()
@@ -70,16 +70,26 @@ def target(host: Host) -> Any:
 
 
 def deploy(
-    host: Host, access: Access, emit: Emit, *, what: str, profiles: dict[str, str], hold_at: str = ""
+    host: Host,
+    access: Access,
+    emit: Emit,
+    *,
+    what: str,
+    profiles: dict[str, str],
+    replan: bool = False,
+    hold_at: str = "",
 ) -> Outcome:
-    """Make the host as the inventory wishes (`profiles` wins over it for the named services)."""
-    with _open_and_describe(host, access, profiles, preview=False) as (session, description):
+    """Make the host as the inventory wishes (`profiles` wins over it for the named services).
+
+    replan: choose anew what running releases keep.
+    """
+    with _open_and_describe(host, access, profiles, preview=False, replan=replan) as (session, description):
         return converge(session, description, Job(who(), what, hold_at), emit)
 
 
-def plan(host: Host, access: Access, emit: Emit, *, profiles: dict[str, str]) -> Outcome:
+def plan(host: Host, access: Access, emit: Emit, *, profiles: dict[str, str], replan: bool = False) -> Outcome:
     """Look at the host and compare; nothing is changed."""
-    with _open_and_describe(host, access, profiles, preview=True) as (session, description):
+    with _open_and_describe(host, access, profiles, preview=True, replan=replan) as (session, description):
         desired, found = look(session, description, emit)
         return _planned(host, desired, found, session.round_trips)
 

@@ -8,6 +8,7 @@ from typing import Any
 from strixkit.config.catalogue import Model, Variant
 from strixkit.config.host import Host, Service
 from strixkit.config.runtimes import Runtime
+from strixkit.host.sharing import Held, Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.facts import Facts
 from strixkit.planner.profile import Profile
@@ -54,15 +55,27 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One llama-server that the host must have; `plan` is None while the model is not known yet."""
+    """One llama-server that the host must have; `share` is None while the model is not known yet."""
 
     name: str
     service: Service
     profile_name: str
     profile: Profile
     file: ModelFile
-    plan: MemoryPlan | None
-    beside: bool
+    share: Share | None
+    held: Held
+
+    @property
+    def plan(self) -> MemoryPlan | None:
+        """The memory plan."""
+        return self.share.plan if self.share else None
+
+    def note(self, host: str) -> str:
+        """What a person should know of the plan, and the command that changes it; mostly nothing."""
+        if self.plan is None or not self.plan.note:
+            return ""
+        command = f": invoke deploy --host {host} --replan" if self.plan.fresh else ""
+        return f"service {self.name}: {self.plan.note}{command}"
 
     @property
     def port(self) -> int:

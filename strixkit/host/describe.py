@@ -16,9 +16,8 @@ from strixkit.engine.converge import Desired
 from strixkit.errors import InputError, RemoteError
 from strixkit.host import cache
 from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState
+from strixkit.host.sharing import Held, Tenant, share_memory
 from strixkit.planner import gguf
-from strixkit.planner.choice import MemoryPlan
-from strixkit.planner.choice import plan as plan_memory
 from strixkit.planner.facts import Facts
 from strixkit.planner.shape import ModelShape, shape_from_header
 from strixkit.runtime.help import from_recorded, parse_help
@@ -31,10 +30,14 @@ class Description:
 
     profiles: service name -> profile that is wanted instead of the inventory's (`invoke switch`).
     preview: no box answers; use what the catalogue recorded of the runtime, and say so.
+    replan: running releases do not keep their choice.
     """
 
-    def __init__(self, host: Host, *, profiles: dict[str, str] | None = None, preview: bool = False) -> None:
+    def __init__(
+        self, host: Host, *, profiles: dict[str, str] | None = None, preview: bool = False, replan: bool = False
+    ) -> None:
         self.host = host
+        self.replan = replan
         self.preview = preview
         self.runtime = load_runtime(host.runtime)
         self.profiles = {name: (profiles or {}).get(name, service.profile) for name, service in host.services.items()}
@@ -71,6 +74,7 @@ class Description:
                 f"runtime {context.runtime.name}: flags as recorded in the catalogue "
                 f"({self.runtime.recorded.version}); the binary itself is asked before anything is stopped"
             )
+        context.notes += [note for state in context.services if (note := state.note(self.host.name))]
         if facts.simulated:
             context.notes.append(f"SIMULATED facts (from /etc/strixkit/facts.d): {', '.join(facts.simulated)}")
         shown = {"facts": facts, "services": context.services, "runtime": context.runtime}
@@ -122,35 +126,36 @@ class Description:
         return found
 
     def _services(self, facts: Facts, answer: dict[str, Any]) -> list[ServiceState]:
-        promised = 0.0
-        states = []
         boxed = {str(item["path"]): item for item in answer.get("models", [])}
         running = answer.get("services") or {}
+        tenants = []
         for name, service in self.host.services.items():
             file = self.files[name]
+            declared = (name, self.profiles[name], service.model, file.variant)
             shape = self._shape(file, boxed.get(file.path, {}))
-            plan, beside = None, False
-            if shape is not None:
-                held = running.get(name) or {}
-                plan = self._plan(facts, shape, name, promised, held)
-                beside = _fits_beside(plan, held)
-                promised += 0.0 if held else plan.full_mib
-            states.append(ServiceState(name, service, self.profiles[name], self.loaded[name], file, plan, beside))
-        return states
-
-    def _plan(self, facts: Facts, shape: ModelShape, name: str, promised: float, held: dict[str, Any]) -> MemoryPlan:
+            tenants.append(Tenant(name, self.loaded[name], shape, self._held(running.get(name) or {}), declared))
         try:
-            return plan_memory(
-                facts,
-                shape,
-                self.loaded[name],
-                self.runtime.family,
-                other_device_mib=promised,
-                running_device_mib=float(held.get("device_start_mib", 0.0)),
-                running_host_mib=float(held.get("host_start_mib", 0.0)),
-            )
+            shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan)
         except InputError as error:
-            raise InputError(f"service {name}: {error.message}", host=self.host.name, hint=error.hint) from error
+            raise InputError(error.message, host=self.host.name, hint=error.hint) from error
+        return [
+            ServiceState(
+                tenant.name,
+                self.host.services[tenant.name],
+                self.profiles[tenant.name],
+                tenant.profile,
+                self.files[tenant.name],
+                shares.get(tenant.name),
+                tenant.held,
+            )
+            for tenant in tenants
+        ]
+
+    def _held(self, answer: dict[str, Any]) -> Held:
+        try:
+            return Held.model_validate(answer)
+        except ValidationError as error:
+            raise RemoteError(f"what a service holds makes no sense: {error}", host=self.host.name) from error
 
     def _shape(self, file: ModelFile, boxed: dict[str, Any]) -> ModelShape | None:
         """From the controller's file, the box's file, or the catalogue; None while there is none of them."""
@@ -202,10 +207,3 @@ def _local_header(file: ModelFile, host: str) -> gguf.Header:
     except gguf.GgufError as error:
         raise InputError(f"model file {path}: {error}", host=host) from error
     return header
-
-
-def _fits_beside(plan: MemoryPlan, held: dict[str, Any]) -> bool:
-    """There is room for the running service and a freshly started new one at the same time (MiB)."""
-    device = plan.start_mib + float(held.get("device_start_mib", 0.0))
-    host = plan.host_start_mib + float(held.get("host_start_mib", 0.0))
-    return device <= plan.budget_mib and device + host <= plan.system_budget_mib

@@ -22,6 +22,21 @@ class Need:
     device_mib: float = 0.0
     host_mib: float = 0.0
 
+    def __add__(self, other: Need) -> Need:
+        return Need(self.device_mib + other.device_mib, self.host_mib + other.host_mib)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The other services of a host: what they hold now, and what is promised to them beyond it."""
+
+    held: Need = Need()
+    promised: Need = Need()
+
+
+NOTHING = Need()
+ALONE = Neighbours()
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -48,7 +63,7 @@ class Budget:
 
     def fits(self, need: Need) -> bool:
         """Whether both limits hold."""
-        return self.shortfall(need) == Need()
+        return self.shortfall(need) == NOTHING
 
 
 def need_of(parts: Iterable[Part]) -> Need:
@@ -62,7 +77,7 @@ def need_of(parts: Iterable[Part]) -> Need:
     return Need(device, host)
 
 
-def budget_of(facts: Facts, reserve_mib: float, others: Need, running: Need) -> Budget:
+def budget_of(facts: Facts, reserve_mib: float, others: Neighbours, running: Need) -> Budget:
     """The budget of one service on a host.
 
     Without a GPU all is system memory. With one: min(GTT total - GTT used, MemAvailable - reserve), since GTT
@@ -70,31 +85,35 @@ def budget_of(facts: Facts, reserve_mib: float, others: Need, running: Need) -> 
     is the exception: the driver then serves from it alone, and it is no part of system memory.
     Sources: AMD's system optimization guide for Strix Halo, torvalds/linux@759e764.
 
-    others: promised to other services of the host that do not hold it yet.
-    running: held by the running service that this one replaces; it will be given back.
+    running: held by the running service that this one replaces; it will be given back. Whatever is measured,
+    what others hold is not free: a driver may leave allocations out of GTT used, and facts may be simulated.
     """
-    available = facts.memory.available_bytes / MIB
-    reserve = min(reserve_mib, facts.memory.total_bytes / MIB * RESERVE_SHARE)
-    device_change = running.device_mib - others.device_mib
-    system = available - reserve + running.host_mib - others.host_mib
+    total, available = facts.memory.total_bytes / MIB, facts.memory.available_bytes / MIB
+    reserve = min(reserve_mib, total * RESERVE_SHARE)
+    carved = facts.gpu is not None and facts.gpu.vram_total_bytes > facts.gpu.gtt_total_bytes
+    given_back, held, promised = (
+        need.host_mib + (0.0 if carved else need.device_mib) for need in (running, others.held, others.promised)
+    )
+    system = min(available + given_back, total - held) - promised - reserve
     words = f"{available:,.0f} MiB of system memory available - {reserve:,.0f} reserve"
-    changes = _changes(others, running)
+    changes = _changes(others.promised, running)
     if facts.gpu is None:
-        system += device_change
         return Budget("system", system, system, words + changes)
     gtt, vram = facts.gpu.gtt_total_bytes / MIB, facts.gpu.vram_total_bytes / MIB
-    if vram > gtt:
+    if carved:
         words = f"BIOS carve-out {vram:,.0f} MiB, used alone since GTT is only {gtt:,.0f}; besides {words}"
-        return Budget("carve-out", vram - others.device_mib, system, words + changes)
+        device = vram - others.held.device_mib - others.promised.device_mib
+        return Budget("carve-out", device, system, words + changes)
     used = facts.gpu.gtt_used_bytes / MIB
     words = f"the least of GTT {gtt:,.0f} MiB - {used:,.0f} used, and {words}"
-    return Budget("gtt", gtt - used + device_change, system + device_change, words + changes)
+    device = gtt - max(used - running.device_mib, others.held.device_mib) - others.promised.device_mib
+    return Budget("gtt", device, system, words + changes)
 
 
-def _changes(others: Need, running: Need) -> str:
+def _changes(promised: Need, running: Need) -> str:
     words = ""
-    if promised := others.device_mib + others.host_mib:
-        words += f" - {promised:,.0f} for other services"
+    if yet := promised.device_mib + promised.host_mib:
+        words += f" - {yet:,.0f} for other services"
     if held := running.device_mib + running.host_mib:
         words += f" + {held:,.0f} of the running service that is replaced"
     return words

@@ -7,20 +7,25 @@ from collections.abc import Callable
 from pydantic import BaseModel, ConfigDict
 
 from strixkit.errors import InputError
-from strixkit.planner.budget import Budget, Need, budget_of, need_of
+from strixkit.planner.budget import ALONE, NOTHING, Budget, Need, Neighbours, budget_of, need_of
 from strixkit.planner.candidates import Wishes, wishes_of
 from strixkit.planner.facts import Facts
+from strixkit.planner.kept import Kept
 from strixkit.planner.options import Options, options_from
 from strixkit.planner.parts import Part, parts
 from strixkit.planner.profile import Profile
-from strixkit.planner.reasons import Choice, Reason, reasons_of, shortfall_words
+from strixkit.planner.reasons import Choice, Reason, kept_note, reasons_of, shortfall_words
 from strixkit.planner.run import Family, Run
 from strixkit.planner.shape import ModelShape
+from strixkit.planner.sharing import Sizes
 
 
 class MemoryPlan(BaseModel):
     """A decision that fits, even at its worst. All sizes in MiB; without prefix: on the device.
 
+    sequence: context of one slot in tokens, as the server rounds it.
+    beside: as it starts, it fits beside what the running service holds that it replaces.
+    note: of a kept choice only, where it differs from what would be chosen now; `fresh` is that, if anything fits.
     start, full, worst: see `Part.when`; each includes the one before.
     system_budget_mib: the limit of device and host together (of the host alone with a BIOS carve-out).
     estimated: the sizes of the weights are the catalogue's and not read from a file.
@@ -29,6 +34,11 @@ class MemoryPlan(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     options: Options
+    choice: Kept
+    sequence: int
+    beside: bool
+    note: str = ""
+    fresh: Kept | None = None
     parts: tuple[Part, ...]
     start_mib: float
     full_mib: float
@@ -42,6 +52,16 @@ class MemoryPlan(BaseModel):
     reasons: tuple[Reason, ...]
     estimated: bool
 
+    @property
+    def sizes(self) -> Sizes:
+        """What a manifest keeps of it."""
+        return Sizes(
+            device_start_mib=self.start_mib,
+            host_start_mib=self.host_start_mib,
+            device_worst_mib=self.worst_mib,
+            host_worst_mib=self.host_worst_mib,
+        )
+
 
 def plan(
     facts: Facts,
@@ -49,28 +69,27 @@ def plan(
     profile: Profile,
     family: Family,
     *,
-    other_device_mib: float = 0.0,
-    running_device_mib: float = 0.0,
-    running_host_mib: float = 0.0,
+    others: Neighbours = ALONE,
+    running: Need = NOTHING,
+    keep: Kept | None = None,
 ) -> MemoryPlan:
     """The first candidate, in the profile's order of wishes, that fits at its worst.
 
-    other_device_mib: promised to other services of the host that do not hold it yet.
-    running_*: held by the running service that this plan replaces, so that a second deploy plans the same.
-    Raises InputError if nothing fits, with the smallest thing that would.
+    running: held by the running service that this plan replaces, so that a second deploy plans the same.
+    keep: taken whatever is free now; the plan says what would be chosen instead.
+    Raises InputError if nothing fits and nothing is kept, with the smallest thing that would.
     """
-    others, running = Need(other_device_mib), Need(running_device_mib, running_host_mib)
     budget = budget_of(facts, profile.reserve.system_mib, others, running)
     wishes = wishes_of(profile, shape, family)
 
     def need(run: Run) -> Need:
         return need_of(_placed_parts(shape, profile, run))
 
-    for run in wishes.runs():
-        if budget.fits(need(run)):
-            choice = Choice(run, wishes, budget, need)
-            return _memory_plan(facts, shape, profile, choice)
-    raise _nothing_fits(facts, wishes, budget, need)
+    fresh = next((run for run in wishes.runs() if budget.fits(need(run))), None)
+    run = keep.run(wishes) if keep else fresh
+    if run is None:
+        raise _nothing_fits(facts, wishes, budget, need)
+    return _memory_plan(facts, shape, profile, Choice(run, fresh, keep is not None, wishes, budget, need), running)
 
 
 def _placed_parts(shape: ModelShape, profile: Profile, run: Run) -> tuple[Part, ...]:
@@ -81,7 +100,7 @@ def _placed_parts(shape: ModelShape, profile: Profile, run: Run) -> tuple[Part, 
     return tuple(part.model_copy(update={"where": "host"}) for part in found)
 
 
-def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choice) -> MemoryPlan:
+def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choice, running: Need) -> MemoryPlan:
     found = _placed_parts(shape, profile, choice.run)
     start, full, worst = (
         need_of(part for part in found if part.when in stages)
@@ -89,6 +108,11 @@ def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choi
     )
     return MemoryPlan(
         options=options_from(profile, choice.run, facts.cores),
+        choice=Kept.of(choice.run),
+        sequence=choice.run.sequence,
+        beside=choice.budget.fits(start + running),
+        note=kept_note(choice),
+        fresh=Kept.of(choice.fresh) if choice.fresh not in (None, choice.run) else None,
         parts=found,
         start_mib=start.device_mib,
         full_mib=full.device_mib,

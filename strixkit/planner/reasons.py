@@ -9,9 +9,12 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from strixkit.planner.budget import Budget, Need
 from strixkit.planner.candidates import Wishes
+from strixkit.planner.kept import Kept
 from strixkit.planner.profile import Profile
 from strixkit.planner.run import DEFAULT_CACHE_RAM_MIB, Run
 from strixkit.planner.shape import ModelShape
+
+KEPT = "kept: the running release was planned with it"
 
 
 class Reason(BaseModel):
@@ -26,9 +29,14 @@ class Reason(BaseModel):
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen run, what it was chosen from, and how candidates are measured."""
+    """The chosen run, what it was chosen from, and how candidates are measured.
+
+    kept: `run` is that of the running release, and `fresh` is what would be chosen now, if anything fits.
+    """
 
     run: Run
+    fresh: Run | None
+    kept: bool
     wishes: Wishes
     budget: Budget
     need: Callable[[Run], Need]
@@ -53,14 +61,29 @@ def shortfall_words(budget: Budget, need: Need) -> str:
 
 def reasons_of(choice: Choice, profile: Profile, shape: ModelShape, cores: int) -> tuple[Reason, ...]:
     """A reason for each option that the plan decides."""
-    return (
-        _kv(choice),
-        _context(choice, profile, shape),
-        _checkpoints(choice),
-        _cache(choice),
-        *_threads(profile, cores),
-        *_draft(choice, profile),
-    )
+    return (*_decided(choice, profile, shape), *_threads(profile, cores), *_draft(choice, profile))
+
+
+def _decided(choice: Choice, profile: Profile, shape: ModelShape) -> list[Reason]:
+    """Why a choice fits can only be told of one that would be chosen now."""
+    if choice.run != choice.fresh:
+        run = choice.run
+        values = {"kv.k": run.kv, "context.size": run.context, "cache.checkpoints": run.checkpoints}
+        return [Reason(option=o, value=v, reason=KEPT) for o, v in {**values, "cache.ram_mib": run.cache_mib}.items()]
+    found = [_kv(choice), _context(choice, profile, shape), _checkpoints(choice), _cache(choice)]
+    if not choice.kept:
+        return found
+    return [reason.model_copy(update={"reason": f"{KEPT}; {reason.reason}"}) for reason in found]
+
+
+def kept_note(choice: Choice) -> str:
+    """How a kept choice differs from what would be chosen now; empty if it does not."""
+    if choice.run == choice.fresh:
+        return ""
+    missing = shortfall_words(choice.budget, choice.need(choice.run))
+    words = [f"the choice that is kept needs {missing}"] if missing else []
+    words.append(f"a fresh plan would choose {Kept.of(choice.fresh).words}" if choice.fresh else "no other fits")
+    return "; ".join(words)
 
 
 def _kv(choice: Choice) -> Reason:

@@ -35,13 +35,14 @@ class Lab:
     runtime: str = "debian"
     port: int | None = None
     listen: str | None = None
+    more: dict[str, int] = field(default_factory=dict)  # other services beside `main`: name -> port
     environment: dict[str, str] = field(default_factory=lambda: {"GGML_VK_VISIBLE_DEVICES": "0"})
     events: list[Event] = field(default_factory=list)
 
     def host(self) -> Host:
         """The host as an inventory would describe it."""
         source = ModelSource(controller=str(self.model))
-        service = Service(profile=self.profile, model="tiny", source=source, port=self.port, listen=self.listen)
+        ports = {"main": self.port, **self.more}
         return Host(
             name=self.box.name,
             address=self.box.address,
@@ -50,12 +51,16 @@ class Lab:
             known_hosts=str(self.client / "known_hosts"),
             runtime=self.runtime,
             environment=self.environment,
-            services={"main": service},
+            services={
+                name: Service(profile=self.profile, model="tiny", source=source, port=port, listen=self.listen)
+                for name, port in ports.items()
+            },
         )
 
     def deploy(
         self,
         *,
+        replan: bool = False,
         hold_at: str = "",
         on_held: Callable[[], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
@@ -71,7 +76,7 @@ class Lab:
                 on_held()
 
         access = verbs.Access(self.password)
-        return verbs.deploy(self.host(), access, emit, what="test", profiles={}, hold_at=hold_at)
+        return verbs.deploy(self.host(), access, emit, what="test", profiles={}, replan=replan, hold_at=hold_at)
 
     def points(self) -> list[str]:
         """Every point that the last deploy's jobs passed."""

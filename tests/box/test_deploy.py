@@ -143,3 +143,28 @@ def test_sudo_that_wants_a_password_or_is_not_allowed(deployed: Lab) -> None:
         Lab(deployed.box, deployed.client, deployed.model, user="operator").deploy()
     with pytest.raises(ConnectError, match="right to sudo"):
         Lab(deployed.box, deployed.client, deployed.model, user="guest", password=Secret("guest")).deploy()
+
+
+def test_two_services_share_the_box_and_stay_as_they_are(deployed: Lab) -> None:
+    """The second is planned beside what the first may yet take; a chat makes both grow, and nothing changes."""
+    before = deployed.current()
+    lab = Lab(deployed.box, deployed.client, deployed.model, more={"second": 8081})
+    outcome = lab.deploy()
+    assert outcome.ok, (outcome.error, outcome.log)
+    assert lab.running() == lab.current() == before
+    assert "release:second" in {change.resource for change in outcome.changes}
+    for _ in range(2):
+        lab.chat()
+        outcome = lab.deploy()
+        assert outcome.ok
+        assert outcome.changes == []
+        assert outcome.round_trips == 2
+    for state in outcome.shown["services"]:
+        print(state.name, state.held, state.plan.choice, state.plan.note)
+        assert state.held.running
+        assert state.held.host_bytes > 10 << 20  # the software device's memory is its own
+        assert state.held.choice == state.plan.choice.model_dump()
+        assert state.plan.reasons[0].reason.startswith("kept: ")
+    outcome = lab.deploy(replan=True)
+    assert outcome.ok, (outcome.error, outcome.log)
+    assert lab.deploy().changes == []

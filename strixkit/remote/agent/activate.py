@@ -35,18 +35,20 @@ def _unit(service: str) -> str:
 
 
 def write_release(step: Step, report: Report) -> None:
-    """Write the release's folder: complete and synced before it gets its name."""
+    """Write the release's folder: complete and synced before it gets its name. `current` may point to it already."""
     parent = _home(str(step["service"])) + "/releases"
     os.makedirs(parent, mode=0o755, exist_ok=True)
     final = os.path.join(parent, str(step["release"]))
-    half = os.path.join(parent, ".half")
-    shutil.rmtree(half, ignore_errors=True)
-    os.mkdir(half, 0o755)
+    exists = os.path.isdir(final)
+    folder = final if exists else os.path.join(parent, ".half")
+    if not exists:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder, 0o755)
     for name, text in step["files"].items():
-        atomic.write(os.path.join(half, os.path.basename(name)), str(text).encode(), 0o644)
-    shutil.rmtree(final, ignore_errors=True)
-    os.rename(half, final)
-    atomic.sync_directory(parent)
+        atomic.write(os.path.join(folder, os.path.basename(name)), str(text).encode(), 0o644)
+    if not exists:
+        os.rename(folder, final)
+        atomic.sync_directory(parent)
 
 
 def activate(step: Step, report: Report) -> None:

@@ -34,13 +34,14 @@ def facts(request: Request) -> Dict[str, Any]:
     """Facts of the box, of the runtime and of the models that the request names, and the running job."""
     from strixkit.remote.agent import facts as host
     from strixkit.remote.agent import journal, lock, probe
+    from strixkit.remote.agent.held import held
 
     known = [str(item) for item in request.get("known", [])]
     answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(), "job": lock.state()}
     if request.get("runtime"):
         answer["runtime"] = probe.runtime(str(request["runtime"]), known)
     answer["models"] = [probe.model(str(path), known) for path in request.get("models", [])]
-    answer["services"] = {name: probe.held(str(name)) for name in request.get("services", [])}
+    answer["services"] = {name: held(str(name)) for name in request.get("services", [])}
     if os.geteuid() == 0:
         answer["unfinished"] = journal.unfinished(journal.entries())
     return answer

@@ -7,9 +7,6 @@ import os
 import subprocess
 from typing import Any, Dict, List
 
-from strixkit.remote.agent import paths
-from strixkit.remote.agent.atomic import read_json, read_text
-
 HELP_SECONDS = 60
 
 
@@ -83,12 +80,3 @@ def model(path: str, known: List[str]) -> Dict[str, Any]:
     else:
         answer["header"] = gguf.summary(header, info.st_size)
     return answer
-
-
-def held(service: str) -> Dict[str, Any]:
-    """The memory that a running service was planned with (MiB); empty when it does not run."""
-    processes = "/sys/fs/cgroup/system.slice/llama-server-%s.service/cgroup.procs" % os.path.basename(service)
-    if not read_text(processes):
-        return {}
-    manifest = read_json("%s/%s/current/manifest.json" % (paths.SERVICES, os.path.basename(service))) or {}
-    return dict(manifest.get("memory", {}))

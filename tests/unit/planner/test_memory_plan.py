@@ -20,8 +20,10 @@ from planner_cases import (
     changed,
     strix_27b,
 )
+from planner_strategies import BOXES, FAMILIES, PROFILES, SHAPES, planned
 
 from strixkit.errors import InputError
+from strixkit.planner.budget import Need, Neighbours
 from strixkit.planner.candidates import wishes_of
 from strixkit.planner.choice import MemoryPlan, plan
 from strixkit.planner.facts import Facts
@@ -136,7 +138,7 @@ def test_preferring_context() -> None:
 
 def test_a_second_service_shares_the_host() -> None:
     alone = plan(BOX_64_RAISED, SHAPE_27B, CODING, "rocmfp4")
-    shared = plan(BOX_64_RAISED, SHAPE_27B, CODING, "rocmfp4", other_device_mib=20_000)
+    shared = plan(BOX_64_RAISED, SHAPE_27B, CODING, "rocmfp4", others=Neighbours(promised=Need(20_000)))
     assert chosen(shared) == (131072, "f16", "f16", "f16", 8)
     assert shared.budget_mib == pytest.approx(alone.budget_mib - 20_000)
     assert "20,000 for other services" in shared.budget_words
@@ -156,7 +158,7 @@ def test_the_running_service_is_no_obstacle_to_its_own_plan() -> None:
             ),
         }
     )
-    again = plan(busy, SHAPE_27B, CODING, "rocmfp4", running_device_mib=held, running_host_mib=host)
+    again = plan(busy, SHAPE_27B, CODING, "rocmfp4", running=Need(held, host))
     assert again.options == idle.options
     assert again.budget_mib == idle.budget_mib
 
@@ -230,48 +232,6 @@ def test_the_real_files_sizes() -> None:
     assert found.start_mib - DRIVER == pytest.approx(32_121, abs=2)
     assert next(part.mib for part in found.parts if part.name == "token embedding") == 2425
     assert chosen(found) == (262144, "f16", "f16", "f16", 32)
-
-
-BOXES = st.builds(
-    box,
-    st.integers(8_000, 260_000),
-    st.one_of(st.none(), st.integers(1_000, 250_000)),
-    used_mib=st.integers(0, 20_000),
-    cores=st.integers(1, 32),
-)
-PROFILES = st.builds(
-    lambda want, share, kinds, checkpoints, ram, parallel, batch, draft, device, prefer: changed(
-        CODING.model_copy(update={"prefer": prefer}),
-        context={"want": want, "least": max(1, want // share)},
-        kv={"types": tuple(kinds)},
-        cache={"checkpoints": checkpoints, "ram_mib": ram},
-        server={"parallel": parallel},
-        batch={"size": batch},
-        draft={"type": draft},
-        device={"name": device},
-    ),
-    st.integers(1, 400_000),
-    st.integers(1, 16),
-    st.lists(st.sampled_from(["f32", "f16", "q8_0", "q5_1", "q4_0"]), min_size=1, max_size=3),
-    st.integers(0, 40),
-    st.one_of(st.none(), st.integers(0, 20_000)),
-    st.integers(1, 4),
-    st.sampled_from([256, 512, 2048]),
-    st.sampled_from(["draft-mtp", "none"]),
-    st.sampled_from(["Vulkan0", "ROCm0"]),
-    st.sampled_from([("kv", "context"), ("context", "kv"), ("kv",), ()]),
-)
-SHAPES = st.sampled_from([SHAPE_27B, SHAPE_27B.model_copy(update={"recurrent": None, "attention_layers": 64})])
-FAMILIES: st.SearchStrategy[Family] = st.sampled_from(["rocmfp4", "upstream"])
-
-
-def planned(facts: Facts, shape: ModelShape, profile: Profile, family: Family) -> MemoryPlan | None:
-    try:
-        return plan(facts, shape, profile, family)
-    except InputError as error:
-        if "no plan fits" not in str(error):
-            raise
-        return None
 
 
 @given(BOXES, SHAPES, PROFILES, FAMILIES)

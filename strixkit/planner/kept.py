@@ -1,0 +1,69 @@
+"""The choice of a release in service, which it keeps as long as it was planned with the same wishes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from strixkit.planner.candidates import Wishes, wishes_of
+from strixkit.planner.facts import Facts
+from strixkit.planner.profile import KvType, Profile
+from strixkit.planner.run import Family, Run
+from strixkit.planner.shape import ModelShape
+
+GIB = 1 << 30
+
+
+class Kept(BaseModel):
+    """What the search decides, and nothing that the profile pins. `cache_ram_mib` None: the server's default."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kv: KvType
+    context: int = Field(gt=0)
+    checkpoints: int = Field(ge=0)
+    cache_ram_mib: int | None = Field(ge=0)
+
+    @classmethod
+    def of(cls, run: Run) -> Kept:
+        """The decided part of a run."""
+        return cls.model_validate({name: getattr(run, name) for name in cls.model_fields})
+
+    def run(self, wishes: Wishes) -> Run:
+        """The whole run."""
+        return replace(wishes.base, **self.model_dump())
+
+    @property
+    def words(self) -> str:
+        """In words, e.g. `context 131072 (f16 KV, 8 checkpoints, prompt cache 0 MiB)`."""
+        cache = "by default" if self.cache_ram_mib is None else f"{self.cache_ram_mib} MiB"
+        return f"context {self.context} ({self.kv} KV, {self.checkpoints} checkpoints, prompt cache {cache})"
+
+
+def wishes_digest(
+    facts: Facts, shape: ModelShape, profile: Profile, family: Family, services: Sequence[tuple[str, ...]]
+) -> str:
+    """Hash of everything declared that the choice depends on, and of nothing that varies from minute to minute.
+
+    services: name, profile, model, ... of each service of the host, in order; they share the memory.
+    Memory counts in whole GiB: what Linux keeps for itself differs a little from kernel to kernel.
+    Of the profile only what shapes the choice counts: another temperature is no reason to choose again.
+    Raises InputError if the profile contradicts itself.
+    """
+    gpu = facts.gpu
+    sizes = [facts.memory.total_bytes, *((gpu.gtt_total_bytes, gpu.vram_total_bytes) if gpu else ())]
+    declared = {
+        "wishes": asdict(wishes_of(profile, shape, family)),
+        "shape": shape.model_dump(mode="json"),
+        "reserve_mib": profile.reserve.system_mib,
+        "on_device": profile.device.gpu_layers != 0,
+        "cores": facts.cores,
+        "memory_gib": [round(size / GIB) for size in sizes],
+        "services": [list(service) for service in services],
+    }
+    canonical = json.dumps(declared, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
