@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Step
-from strixkit.resources.path import Placed
+from strixkit.resources.path import Placed, in_the_way
 
 
 class Key(Placed):
@@ -21,6 +21,10 @@ class Key(Placed):
     def absent(self) -> Answer:
         """Nothing is there."""
         return {"type": "absent"}
+
+    def refuse(self, answer: Answer) -> str | None:
+        """A folder or a device is in the way."""
+        return in_the_way(self.path, answer, "a file with a key", {"absent", "file", "symlink"})
 
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """It is there, not empty, and root's alone."""
