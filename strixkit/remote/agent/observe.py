@@ -70,6 +70,15 @@ def _followed(target: str) -> Answer:
         return {"type": "absent"}
 
 
+def secret(question: Question) -> Answer:
+    """A file with a key: whether it holds one, and nothing by which the key could be told."""
+    answer = path(question)
+    if answer["type"] == "file":
+        del answer["size"]
+        answer["valid"] = credentials.valid(credentials.read(str(question["path"])))
+    return answer
+
+
 def user(question: Question) -> Answer:
     """The account and the names of its groups."""
     try:
@@ -135,7 +144,7 @@ def answer_all(questions: List[Question]) -> List[Answer]:
     names = sorted({str(q["unit"]) for q in questions if q["ask"] in ("unit", "release")})
     units = {name: systemd.unit(name, shown) for name, shown in systemd.show(names).items()}
     log = journal.entries() if any(q["ask"] == "release" for q in questions) else []
-    single = {"path": path, "user": user, "group": group, "artifact": artifact}
+    single = {"path": path, "secret": secret, "user": user, "group": group, "artifact": artifact}
     answers: List[Answer] = []
     for question in questions:
         kind = question["ask"]

@@ -53,9 +53,10 @@ def test_odd_paths_are_refused(path: str) -> None:
 
 def test_key_is_never_asked_for_its_content() -> None:
     key = Key(path="/etc/strixkit/credentials/main.key")
-    assert "hash" not in key.question()
-    assert key.diff({**PLACED, "mode": 0o600, "size": 46}) == ()
-    assert key.diff({**PLACED, "mode": 0o600, "size": 0}) != ()
+    assert key.question() == {"ask": "secret", "path": key.path}
+    assert key.diff({**PLACED, "mode": 0o600, "valid": True}) == ()
+    [change] = key.diff({**PLACED, "mode": 0o600, "valid": False})
+    assert (change.field, key.steps({})[0].step) == ("content", "secret")
 
 
 def test_packages_only_install_what_is_missing() -> None:
