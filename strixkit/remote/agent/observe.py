@@ -10,7 +10,7 @@ import pwd
 import stat
 from typing import Any, Callable, Dict, List
 
-from strixkit.remote.agent import apt, hashes, journal, paths, systemd
+from strixkit.remote.agent import apt, credentials, hashes, journal, paths, systemd
 from strixkit.remote.agent.atomic import read_json, read_text
 
 Question = Dict[str, Any]
@@ -133,6 +133,8 @@ def release(question: Question, unit: Answer, log: List[Dict[str, Any]]) -> Answ
         "gated": [item for item in journal.gated(log, str(question["service"])) if item in kept],
         "unit": unit,
         "installed": read_text(os.path.join(paths.UNITS, name)),
+        "binary": os.path.realpath(str(question["binary"])) if question.get("binary") else "",
+        "loaded": credentials.loaded(name, str(question["key"])) if question.get("key") and unit["process"] else None,
         "trial": os.path.exists(os.path.join(paths.TRIAL_UNITS, name)),
     }
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, List
 
 from strixkit.remote.agent.atomic import read_text
 
-PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,FragmentPath,NeedDaemonReload,Result"
+PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,FragmentPath,DropInPaths,NeedDaemonReload,Result"
 DIGEST = b"STRIXKIT_DIGEST="
 
 
@@ -59,6 +59,7 @@ def unit(name: str, properties: Dict[str, str]) -> Dict[str, Any]:
         "sub": properties.get("SubState", ""),
         "enabled": properties.get("UnitFileState", ""),
         "path": properties.get("FragmentPath", ""),
+        "drop_ins": properties.get("DropInPaths", "").split(),
         "reload_needed": properties.get("NeedDaemonReload", "") == "yes",
         "result": properties.get("Result", ""),
         "process": process(pid) if pid else {},

@@ -150,6 +150,5 @@ def test_release_shows_which_options_changed() -> None:
 
 
 def test_release_is_rehearsed_only_beside_a_running_one() -> None:
-    idle = {"unit": {"active": "inactive"}}
-    assert _release().steps(idle)[1].arguments["beside"] is False
-    assert _release().steps(_state())[1].arguments["beside"] is True
+    assert _release().steps(_release().absent())[1].arguments["beside"] is False
+    assert _release().steps(_state(current="ffffffffffff"))[1].arguments["beside"] is True
