@@ -47,7 +47,7 @@ class Description:
             "runtime": self.runtime.binary,
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
             "services": sorted(self.host.services),
-            "known": cache.identities(),
+            "known": cache.known(self.host.name),
         }
 
     def desired(self, answer: dict[str, Any]) -> Desired:
@@ -79,10 +79,11 @@ class Description:
     def _runtime(self, answer: dict[str, Any]) -> RuntimeState:
         if answer.get("present"):
             identity = str(answer["identity"])
-            known = cache.get(identity)
+            key = cache.box_key("runtime", self.host.name, identity)
+            known = cache.get(key)
             if known is None:
                 known = {"help": str(answer.get("help", "")), "version": str(answer.get("version", ""))}
-                cache.put(identity, known)
+                cache.put(key, known)
             version = next((line for line in known["version"].splitlines() if line.startswith("version")), "")
             return RuntimeState(self.host.runtime, self.runtime, identity, version, parse_help(known["help"]))
         if self.preview:
@@ -178,12 +179,12 @@ class Description:
             raise InputError(f"model {file.path}: {boxed['error']}", host=self.host.name)
         if not boxed.get("present"):
             return None
-        identity = str(boxed.get("identity"))
-        known = cache.get(identity)
+        key = cache.box_key("model", self.host.name, str(boxed.get("identity")))
+        known = cache.get(key)
+        header = gguf.from_summary(dict(boxed["header"]) if known is None else known)
         if known is None:
-            known = dict(boxed["header"])
-            cache.put(identity, known)
-        return gguf.from_summary(known)
+            cache.put(key, dict(boxed["header"]))
+        return header
 
 
 def type_name(number: int) -> str:
