@@ -40,7 +40,10 @@ class RuntimeState:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model of the catalogue as a file on this box. Sizes in bytes."""
+    """A model of the catalogue as a file on this box. Sizes in bytes.
+
+    identity: what tells this file on the box from another one at its path; empty when the box was not asked.
+    """
 
     name: str
     variant: str
@@ -54,6 +57,7 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class ServiceState:
+    identity: str = ""
     """One llama-server that the host must have; `plan` is None while the model is not known yet."""
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -128,8 +129,9 @@ class Description:
         boxed = {str(item["path"]): item for item in answer.get("models", [])}
         running = answer.get("services") or {}
         for name, service in self.host.services.items():
-            file = self.files[name]
-            shape = self._shape(file, boxed.get(file.path, {}))
+            there = boxed.get(self.files[name].path, {})
+            file = replace(self.files[name], identity=str(there.get("identity", "")))
+            shape = self._shape(file, there)
             plan, beside = None, False
             if shape is not None:
                 held = running.get(name) or {}
