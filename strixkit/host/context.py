@@ -23,7 +23,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True)
 class RuntimeState:
-    """A build of llama.cpp on this host: what the catalogue says, and what its binary answered."""
+    """A build of llama.cpp on this host: what the catalogue says, and what its binary answered.
+
+    error: why a binary that is there could not be asked.
+    """
 
     name: str
     entry: Runtime
@@ -31,6 +34,7 @@ class RuntimeState:
     version: str = ""
     capabilities: Capabilities | None = None
     recorded: bool = False
+    error: str = ""
 
     @property
     def present(self) -> bool:
@@ -53,11 +57,11 @@ class ModelFile:
     sha256: str | None
     size: int | None
     source: str | None
+    identity: str = ""
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    identity: str = ""
     """One llama-server that the host must have; `plan` is None while the model is not known yet."""
 
     name: str

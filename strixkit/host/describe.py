@@ -78,7 +78,8 @@ class Description:
         return Desired(tuple(resources), context.complete, tuple(context.notes), shown)
 
     def _runtime(self, answer: dict[str, Any]) -> RuntimeState:
-        if answer.get("present"):
+        error = str(answer.get("error", ""))
+        if answer.get("present") and not error:
             identity = str(answer["identity"])
             key = cache.box_key("runtime", self.host.name, identity)
             known = cache.get(key)
@@ -89,8 +90,8 @@ class Description:
             return RuntimeState(self.host.runtime, self.runtime, identity, version, parse_help(known["help"]))
         if self.preview:
             capabilities = from_recorded(self.runtime.recorded.flags)
-            return RuntimeState(self.host.runtime, self.runtime, capabilities=capabilities, recorded=True)
-        return RuntimeState(self.host.runtime, self.runtime)
+            return RuntimeState(self.host.runtime, self.runtime, capabilities=capabilities, recorded=True, error=error)
+        return RuntimeState(self.host.runtime, self.runtime, error=error)
 
     def _file(self, service: Service) -> ModelFile:
         model = load_model(service.model)
