@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from invoke import Collection, Context, Exit, task
 
@@ -33,27 +32,40 @@ def _help(*names: str, **extra: str) -> dict[str, str]:
     return {**{name: HELP[name] for name in names}, **extra}
 
 
-def _fail(error: Exception, code: int) -> Exit:
-    print(f"error: {error}", file=sys.stderr)
+def _fail(error: Exception, code: int, as_json: bool) -> Exit:
+    from strixkit.display.text import clean
+
+    if as_json:
+        from strixkit.display.result import failure
+
+        print(failure(error))
+    print(f"error: {clean(str(error))}", file=sys.stderr)
     return Exit(code=code)
 
 
-def _guard(work: Callable[[], T]) -> T:
-    """Turn an expected failure into its message and exit code."""
+def _guard(work: Callable[[], T], as_json: bool = False) -> T:
+    """Turn an expected failure into its message and exit code, and into a document where one is promised."""
     from strixkit.errors import StrixError
 
     try:
         return work()
     except StrixError as error:
-        raise _fail(error, error.exit_code) from error
+        raise _fail(error, error.exit_code, as_json) from error
     except KeyboardInterrupt as error:
-        raise _fail(Exception("interrupted; what had begun on a box goes on there"), 130) from error
+        raise _fail(Exception("interrupted; what had begun on a box goes on there"), 130, as_json) from error
 
 
 def _hosts(host: str, inventory: str) -> list[Host]:
+    from strixkit.config.document import shown
     from strixkit.config.inventory import load_inventory
+    from strixkit.errors import InputError
 
-    return load_inventory(Path(inventory) if inventory else ROOT / "inventory.yaml").select(host)
+    found = load_inventory(Path(inventory) if inventory else ROOT / "inventory.yaml")
+    if not host.strip():
+        groups = [name for name, members in found.groups.items() if members]
+        known = f"hosts {', '.join(found.hosts) or 'none'}; groups {', '.join(groups) or 'none'}"
+        raise InputError(f"no host is named; {shown(found.path)} has {known}", hint="--host NAME, or several by commas")
+    return found.select(host)
 
 
 def _access(prompt: bool) -> Access:
@@ -121,29 +133,38 @@ def _deploy(
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "replan"))
 def deploy(
     ctx: Context,
-    host: str,
+    host: str = "",
     replan: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
 ) -> None:
     """Make hosts as the inventory wishes, through the gate."""
-    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", replan=replan))
+    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", replan=replan), json)
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "profile", "service"))
 def switch(
     ctx: Context,
-    host: str,
-    profile: str,
+    host: str = "",
+    profile: str = "",
     service: str = "",
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
 ) -> None:
     """Serve with another profile, through the gate; the next deploy goes back to the inventory's."""
-    what = f"switch to {profile}"
-    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, what, profile=profile, service=service))
+
+    def work() -> None:
+        from strixkit.config.profiles import profile_names
+        from strixkit.errors import InputError
+
+        if not profile:
+            raise InputError(f"no profile is named; there are {', '.join(profile_names())}", hint="--profile NAME")
+        what = f"switch to {profile}"
+        _deploy(host, inventory, prompt_sudo_password, json, what, profile=profile, service=service)
+
+    _guard(work, json)
 
 
 @task(
@@ -161,7 +182,7 @@ def switch(
 )
 def plan(
     ctx: Context,
-    host: str,
+    host: str = "",
     facts: str = "",
     profile: str = "",
     service: str = "",
@@ -175,21 +196,22 @@ def plan(
     _guard(
         lambda: _plan(
             host, facts, profile, service, check, inventory, json, prompt_sudo_password, full=True, replan=replan
-        )
+        ),
+        json,
     )
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", check="exit 3 if anything differs"))
 def audit(
     ctx: Context,
-    host: str,
+    host: str = "",
     check: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
 ) -> None:
     """List what differs from the inventory's wishes on running boxes; nothing is touched."""
-    _guard(lambda: _plan(host, "", "", "", check, inventory, json, prompt_sudo_password))
+    _guard(lambda: _plan(host, "", "", "", check, inventory, json, prompt_sudo_password), json)
 
 
 def _plan(
@@ -232,7 +254,7 @@ def _plan(
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
 def rollback(
     ctx: Context,
-    host: str,
+    host: str = "",
     service: str = "main",
     inventory: str = "",
     json: bool = False,
@@ -254,7 +276,7 @@ def rollback(
         if code := exit_code(reports):
             raise Exit(code=code)
 
-    _guard(work)
+    _guard(work, json)
 
 
 @task(
@@ -265,10 +287,11 @@ def rollback(
         yes="do not ask",
     )
 )
-def trust(ctx: Context, host: str, replace: bool = False, yes: bool = False, inventory: str = "") -> None:
+def trust(ctx: Context, host: str = "", replace: bool = False, yes: bool = False, inventory: str = "") -> None:
     """Show the keys of a host and of the jump hosts before it that are not known, and add those that you agree to."""
 
     def work() -> None:
+        from strixkit.display.text import clean
         from strixkit.fleet import verbs
         from strixkit.remote.hostkeys import HostKeyError
         from strixkit.remote.trust import trust
@@ -276,7 +299,7 @@ def trust(ctx: Context, host: str, replace: bool = False, yes: bool = False, inv
         added: list[str] = []
 
         def agree(refused: HostKeyError, path: Path) -> bool:
-            print(refused.shown())
+            print(clean(refused.shown()))
             try:
                 answer = "yes" if yes else input(f"Is it the host's own? Add it to {path}? [yes/no] ")
             except EOFError:
@@ -299,20 +322,25 @@ def trust(ctx: Context, host: str, replace: bool = False, yes: bool = False, inv
 
 @task(help=_help("host", "inventory", "service", "prompt-sudo-password"))
 def key(
-    ctx: Context, host: str, service: str = "main", inventory: str = "", prompt_sudo_password: bool = False
+    ctx: Context, host: str = "", service: str = "main", inventory: str = "", prompt_sudo_password: bool = False
 ) -> None:
     """Print the API key of a service."""
-    from strixkit.fleet import verbs
 
-    access = _access(prompt_sudo_password)
-    print(_guard(lambda: verbs.api_key(_one(host, inventory), access, service=service)).reveal())
+    def work() -> None:
+        from strixkit.display.text import one_line
+        from strixkit.fleet import verbs
+
+        found = verbs.api_key(_one(host, inventory), _access(prompt_sudo_password), service=service)
+        print(one_line(found.reveal()))
+
+    _guard(work)
 
 
 @task(help=_help("host", "inventory", "service", "prompt-sudo-password", text="what to say to the model"))
 def ask(
     ctx: Context,
-    host: str,
-    text: str,
+    host: str = "",
+    text: str = "",
     service: str = "main",
     inventory: str = "",
     prompt_sudo_password: bool = False,
@@ -321,8 +349,11 @@ def ask(
 
     def work() -> None:
         from strixkit.display.answer import lines
+        from strixkit.errors import InputError
         from strixkit.fleet import verbs
 
+        if not text:
+            raise InputError("nothing to say is given", hint='--text "Say the alphabet."')
         answer = verbs.ask(_one(host, inventory), _access(prompt_sudo_password), service=service, text=text)
         print("\n".join(lines(answer)))
 
@@ -332,7 +363,7 @@ def ask(
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", limit="how many entries"))
 def journal(
     ctx: Context,
-    host: str,
+    host: str = "",
     limit: int = 20,
     inventory: str = "",
     json: bool = False,
@@ -342,16 +373,13 @@ def journal(
 
     def work() -> None:
         from strixkit.display.journal import lines
+        from strixkit.display.result import dump
         from strixkit.fleet import verbs
 
         entries = verbs.journal(_one(host, inventory), _access(prompt_sudo_password), limit=limit)
-        print(_dump(entries) if json else "\n".join(lines(entries)))
+        print(dump(entries) if json else "\n".join(lines(entries)))
 
-    _guard(work)
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    _guard(work, json)
 
 
 @task(help={"keep": "leave the box running"})

@@ -22,6 +22,15 @@ def resources(host: HostContext) -> Iterator[Resource]:
                 hint="set strix_runtime in inventory.yaml to one that fits",
             )
         yield Packages(label=runtime.name, names=runtime.entry.packages, reason=f"runtime {runtime.name}")
+        if runtime.error:
+            # A package that is half installed: installing the rest may mend it.
+            host.notes.append(f"runtime {runtime.name}: {runtime.error}")
+    elif runtime.error:
+        raise InputError(
+            f"runtime {runtime.name}: {runtime.error}",
+            host=host.host.name,
+            hint=f"make it work there: sudo -u nobody {runtime.entry.binary} --help",
+        )
     elif not runtime.present and not runtime.recorded:
         raise InputError(
             f"runtime {runtime.name}: {runtime.entry.binary} is not on the box",

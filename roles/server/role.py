@@ -63,7 +63,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
     shape = {
         "service": service.name,
         "profile": service.profile_name,
-        "model": {"path": service.file.path, "sha256": service.file.sha256, "variant": service.file.variant},
+        "model": _model(service),
         "runtime": {"name": host.runtime.name, "identity": host.runtime.identity},
         "argv": list(rendered.argv),
         "environment": environment,
@@ -106,6 +106,13 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         beside=plan.beside,
         reason=f"profile {service.profile_name}",
     )
+
+
+def _model(service: ServiceState) -> dict[str, Any]:
+    """Which model it is: by its hash, or, where nobody knows one, by the file's size, time and inode on the box."""
+    file = service.file
+    known = {"path": file.path, "sha256": file.sha256, "variant": file.variant}
+    return {**known, "identity": file.identity} if file.identity and not file.sha256 else known
 
 
 def all_options(service: ServiceState, plan: MemoryPlan) -> Options:

@@ -26,6 +26,24 @@ def matching(pattern: str, wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+# LLAMA_API_KEY, HF_TOKEN, DB_PASSWORD, AWS_SECRET_ACCESS_KEY; not SSL_KEY_FILE, TOKENIZERS_PARALLELISM.
+SECRET_NAME = re.compile(
+    r"(.*_)?((API|ACCESS|AUTH|PRIVATE|SECRET|ENCRYPTION)_?KEYS?"
+    r"|TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|CREDENTIALS?)",
+    re.IGNORECASE,
+)
+
+
+def _no_secret(name: str) -> str:
+    if SECRET_NAME.fullmatch(name):
+        raise ValueError(
+            f"{name} sounds like a secret, and everybody on the box can read a service's environment; "
+            "API keys are made on the box by strixkit (invoke key shows one), "
+            "and a token for downloads belongs in a file that only root can read"
+        )
+    return name
+
+
 def _no_nul(text: str) -> str:
     # The value is not shown: it may be a secret.
     if "\0" in text:
@@ -72,7 +90,9 @@ BoxPath = Annotated[
 ]
 FileName = Annotated[str, matching(rf"(?!\.)[^/{CONTROL}]{{1,255}}", "a file name without '/'")]
 EnvironmentName = Annotated[
-    str, matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable: letters, digits and '_'")
+    str,
+    matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable: letters, digits and '_'"),
+    AfterValidator(_no_secret),
 ]
 # Free text: quotes, spaces, $ and newlines are legal and carried as they are.
 EnvironmentValue = Annotated[str, AfterValidator(_no_nul)]

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from strixkit.display.text import change_line, clean
+from strixkit.display.text import change_line, clean, one_line
 from strixkit.engine.events import Emit, Event, ignore
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
@@ -21,7 +22,7 @@ MARKS = {"change": "~", "fixed": "FIXED ", "failed": "FAILED", "note": "note:", 
 def _line(event: Event) -> str:
     if event.change is not None:
         return f"~ {change_line(event.change)}"
-    body = " ".join(part for part in (event.resource, clean(event.text)) if part)
+    body = " ".join(part for part in (one_line(event.resource), clean(event.text)) if part)
     return f"{MARKS[event.kind]} {body}"
 
 
@@ -52,7 +53,8 @@ class _Plain:
 class _Live:
     """A table with one row a host that follows what goes on; changes and results scroll above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console
         self._rows: dict[str, tuple[str, str]] = {}
         self._lock = threading.Lock()
         self._live: Live | None = None
@@ -67,7 +69,7 @@ class _Live:
     def emit(self, event: Event) -> None:
         with self._lock:
             live = self._started()
-            self._rows[event.host] = (event.resource, clean(event.text))
+            self._rows[event.host] = (one_line(event.resource), one_line(event.text))
             if event.kind in MARKS and event.kind != "progress":
                 live.console.print(f"{event.host}  {_line(event)}", markup=False, highlight=False)
             live.update(self._table())
@@ -77,7 +79,7 @@ class _Live:
         if self._live is None:
             from rich.live import Live
 
-            self._live = Live(self._table(), transient=True, refresh_per_second=8)
+            self._live = Live(self._table(), console=self._console, transient=True, refresh_per_second=8)
             self._live.start()
         return self._live
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from strixkit.display.text import clean
+from strixkit.display.text import one_line
 
 
 def lines(entries: list[dict[str, Any]]) -> list[str]:
     """One line an entry: when, who, what, the outcome."""
-    return [clean(f"{entry.get('at', '?')}  {_words(entry)}") for entry in entries] or ["the journal is empty"]
+    return [one_line(f"{entry.get('at', '?')}  {_words(entry)}") for entry in entries] or ["the journal is empty"]
 
 
 def _words(entry: dict[str, Any]) -> str:

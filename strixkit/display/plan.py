@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from strixkit.display.text import clean
 from strixkit.engine.converge import Outcome
 from strixkit.host.context import ServiceState
 from strixkit.planner.choice import MemoryPlan
@@ -23,7 +24,7 @@ def show(outcome: Outcome, *, unit: bool) -> None:
         for resource in outcome.shown.get("resources", ()):
             if isinstance(resource, Release):
                 console.print(f"\n--- {resource.unit_name} (release {resource.release})")
-                console.print(resource.unit)
+                console.print(clean(resource.unit))
 
 
 def _memory(console: Console, host: str, state: ServiceState, plan: MemoryPlan) -> None:
@@ -37,10 +38,10 @@ def _memory(console: Console, host: str, state: ServiceState, plan: MemoryPlan) 
         table.add_row(part.name, part.where, f"{part.mib:.1f}", part.when, "exact" if part.exact else "estimate")
     console.print(table)
     console.print(f"device at the start {plan.start_mib:.0f} MiB, with the context full {plan.full_mib:.0f} MiB")
-    console.print(f"budget {plan.budget_mib:.0f} MiB: {plan.budget_words}")
+    console.print(f"budget {plan.budget_mib:.0f} MiB: {clean(plan.budget_words)}")
     console.print(_bar(plan))
     for reason in plan.reasons:
-        console.print(f"  {reason.option} = {reason.value}: {reason.reason}")
+        console.print(clean(f"  {reason.option} = {reason.value}: {reason.reason}"))
 
 
 def _bar(plan: MemoryPlan) -> str:

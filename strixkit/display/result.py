@@ -52,7 +52,8 @@ def _planned(outcome: Outcome) -> list[str]:
         return [f"{outcome.host}  nothing to change"]
     lines = []
     for change in outcome.changes:
-        lines.append(f"{outcome.host}  ~ {change_line(change)}" + (f"  ({change.reason})" if change.reason else ""))
+        reason = f"  ({clean(change.reason)})" if change.reason else ""
+        lines.append(f"{outcome.host}  ~ {change_line(change)}{reason}")
         if change.text and change.found:
             lines += [f"{outcome.host}      {line}" for line in diff_lines(change)]
     risky = [change for change in outcome.changes if change.risk is Risk.RESTART]
@@ -62,7 +63,17 @@ def _planned(outcome: Outcome) -> list[str]:
 
 def document(reports: Sequence[Report]) -> str:
     """All of it as one JSON document."""
-    return json.dumps({"hosts": [_host(report) for report in reports]}, indent=2, ensure_ascii=False)
+    return dump({"hosts": [_host(report) for report in reports]})
+
+
+def failure(error: Exception) -> str:
+    """The document of a run that ended before it came to any host."""
+    return dump({"error": str(error), "hosts": []})
+
+
+def dump(value: Any) -> str:
+    """JSON in ASCII: what a box sends can neither steer a terminal nor be something that no encoding knows."""
+    return json.dumps(value, indent=2, ensure_ascii=True)
 
 
 def _host(report: Report) -> dict[str, Any]:

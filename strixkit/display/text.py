@@ -15,18 +15,24 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def one_line(text: str) -> str:
+    """Clean, and without line breaks: for what must not look like a line of ours."""
+    return clean(text).replace("\n", " ")
+
+
 def _short(text: str) -> str:
-    line = clean(text).replace("\n", " ")
+    line = one_line(text)
     return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
 
 
 def change_line(change: Change) -> str:
     """One line: the resource, the field, from -> to, what it interrupts."""
     risk = "" if change.risk is Risk.NONE else f"  [{change.risk}]"
+    # The name of a field may come from the manifest on the box: an option of the release before.
+    what = f"{one_line(change.resource)}  {one_line(change.field)}"
     if change.text:
-        what = "new text" if not change.found else "text differs"
-        return f"{change.resource}  {change.field}: {what}{risk}"
-    return f"{change.resource}  {change.field}: {_short(change.found)} -> {_short(change.wanted)}{risk}"
+        return f"{what}: {'new text' if not change.found else 'text differs'}{risk}"
+    return f"{what}: {_short(change.found)} -> {_short(change.wanted)}{risk}"
 
 
 def diff_lines(change: Change) -> list[str]:

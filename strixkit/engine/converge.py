@@ -105,7 +105,7 @@ def observe(session: Conversation, resources: Sequence[Resource]) -> Plan:
     if not isinstance(answers, list) or len(answers) != len(ordered):
         raise RemoteError("the agent answered other questions than were asked", host=session.host)
     try:
-        return compare(ordered, answers)
+        return compare(ordered, answers, host=session.host)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RemoteError(f"the agent's answer makes no sense: {error!r}", host=session.host) from error
 

@@ -82,7 +82,11 @@ def questions(resources: Sequence[Resource]) -> list[Question]:
     return [resource.question() for resource in resources]
 
 
-def compare(resources: Sequence[Resource], answers: Sequence[Answer]) -> Plan:
-    """Make the plan."""
-    changes = [c for resource, answer in zip(resources, answers, strict=True) for c in resource.diff(answer)]
+def compare(resources: Sequence[Resource], answers: Sequence[Answer], *, host: str | None = None) -> Plan:
+    """Make the plan. Raises InputError, naming the host, when something is in the way that no step may remove."""
+    pairs = list(zip(resources, answers, strict=True))
+    refusals = [text for resource, answer in pairs if (text := resource.refuse(answer))]
+    if refusals:
+        raise InputError("\n  ".join(refusals), host=host, hint="nothing was touched; clear the way and run it again")
+    changes = [change for resource, answer in pairs for change in resource.diff(answer)]
     return Plan(tuple(resources), tuple(answers), tuple(changes))

@@ -24,7 +24,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True)
 class RuntimeState:
-    """A build of llama.cpp on this host: what the catalogue says, and what its binary answered."""
+    """A build of llama.cpp on this host: what the catalogue says, and what its binary answered.
+
+    error: why a binary that is there could not be asked.
+    """
 
     name: str
     entry: Runtime
@@ -32,6 +35,7 @@ class RuntimeState:
     version: str = ""
     capabilities: Capabilities | None = None
     recorded: bool = False
+    error: str = ""
 
     @property
     def present(self) -> bool:
@@ -41,7 +45,10 @@ class RuntimeState:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model of the catalogue as a file on this box. Sizes in bytes."""
+    """A model of the catalogue as a file on this box. Sizes in bytes.
+
+    identity: what tells this file on the box from another one at its path; empty when the box was not asked.
+    """
 
     name: str
     variant: str
@@ -51,6 +58,7 @@ class ModelFile:
     sha256: str | None
     size: int | None
     source: str | None
+    identity: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,7 +51,7 @@ class Description:
             "runtime": self.runtime.binary,
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
             "services": sorted(self.host.services),
-            "known": cache.identities(),
+            "known": cache.known(self.host.name),
         }
 
     def desired(self, answer: dict[str, Any]) -> Desired:
@@ -81,18 +82,20 @@ class Description:
         return Desired(tuple(resources), context.complete, tuple(context.notes), shown)
 
     def _runtime(self, answer: dict[str, Any]) -> RuntimeState:
-        if answer.get("present"):
+        error = str(answer.get("error", ""))
+        if answer.get("present") and not error:
             identity = str(answer["identity"])
-            known = cache.get(identity)
+            key = cache.box_key("runtime", self.host.name, identity)
+            known = cache.get(key)
             if known is None:
                 known = {"help": str(answer.get("help", "")), "version": str(answer.get("version", ""))}
-                cache.put(identity, known)
+                cache.put(key, known)
             version = next((line for line in known["version"].splitlines() if line.startswith("version")), "")
             return RuntimeState(self.host.runtime, self.runtime, identity, version, parse_help(known["help"]))
         if self.preview:
             capabilities = from_recorded(self.runtime.recorded.flags)
-            return RuntimeState(self.host.runtime, self.runtime, capabilities=capabilities, recorded=True)
-        return RuntimeState(self.host.runtime, self.runtime)
+            return RuntimeState(self.host.runtime, self.runtime, capabilities=capabilities, recorded=True, error=error)
+        return RuntimeState(self.host.runtime, self.runtime, error=error)
 
     def _file(self, service: Service) -> ModelFile:
         model = load_model(service.model)
@@ -130,9 +133,10 @@ class Description:
         running = answer.get("services") or {}
         tenants = []
         for name, service in self.host.services.items():
-            file = self.files[name]
+            there = boxed.get(self.files[name].path, {})
+            self.files[name] = file = replace(self.files[name], identity=str(there.get("identity", "")))
             declared = (name, self.profiles[name], service.model, file.variant)
-            shape = self._shape(file, boxed.get(file.path, {}))
+            shape = self._shape(file, there)
             tenants.append(Tenant(name, self.loaded[name], shape, self._held(running.get(name) or {}), declared))
         try:
             shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan)
@@ -183,12 +187,12 @@ class Description:
             raise InputError(f"model {file.path}: {boxed['error']}", host=self.host.name)
         if not boxed.get("present"):
             return None
-        identity = str(boxed.get("identity"))
-        known = cache.get(identity)
+        key = cache.box_key("model", self.host.name, str(boxed.get("identity")))
+        known = cache.get(key)
+        header = gguf.from_summary(dict(boxed["header"]) if known is None else known)
         if known is None:
-            known = dict(boxed["header"])
-            cache.put(identity, known)
-        return gguf.from_summary(known)
+            cache.put(key, dict(boxed["header"]))
+        return header
 
 
 def type_name(number: int) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from strixkit.resources.base import Answer, Change, Question, Step, Upload
-from strixkit.resources.path import Placed
+from strixkit.resources.path import Placed, in_the_way
 
 
 class Artifact(Placed):
@@ -26,6 +26,10 @@ class Artifact(Placed):
     def absent(self) -> Answer:
         """Nothing is there."""
         return {"exists": False, "partial_bytes": 0}
+
+    def refuse(self, answer: Answer) -> str | None:
+        """A link to a file is as good as the file."""
+        return in_the_way(self.path, answer, "a file", {"file"}) if answer["exists"] else None
 
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence and hash; a file that was never read has no hash yet."""

@@ -84,6 +84,10 @@ class Resource(BaseModel):
         """The answer of a bare machine, for a plan without a box."""
         raise NotImplementedError
 
+    def refuse(self, answer: Answer) -> str | None:
+        """Why the wish cannot be made true from the answered state on, and what to do; None when it can."""
+        return None
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Differences between the answer and the wish; empty means that it is so already."""
         raise NotImplementedError

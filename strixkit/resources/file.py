@@ -7,7 +7,7 @@ import hashlib
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Step
-from strixkit.resources.path import Placed
+from strixkit.resources.path import Placed, in_the_way
 
 
 class File(Placed):
@@ -24,6 +24,11 @@ class File(Placed):
     def absent(self) -> Answer:
         """Nothing is there."""
         return {"type": "absent"}
+
+    def refuse(self, answer: Answer) -> str | None:
+        """A file or a link is replaced; a folder or a device is in the way."""
+        wanted = "nothing" if self.content is None else "a file"
+        return in_the_way(self.path, answer, wanted, {"absent", "file", "symlink"})
 
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence, content, owner and mode."""

@@ -5,29 +5,36 @@ from __future__ import annotations
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Step
-from strixkit.resources.path import Placed
+from strixkit.resources.path import Placed, in_the_way
 
 
 class Key(Placed):
-    """A root-only file with one random key; its content is never asked for here."""
+    """A root-only file with one line, the key. Its content is never asked for: the box says whether it is one."""
 
     kind: ClassVar[str] = "key"
     mode: int = 0o600
 
     def question(self) -> Question:
-        """Type, owner, mode and size, without content or hash."""
-        return {"ask": "path", "path": self.path}
+        """Type, owner, mode, and whether it holds a key; no content, no hash."""
+        return {"ask": "secret", "path": self.path}
 
     def absent(self) -> Answer:
         """Nothing is there."""
         return {"type": "absent"}
 
+    def refuse(self, answer: Answer) -> str | None:
+        """A folder or a device is in the way."""
+        return in_the_way(self.path, answer, "a file with a key", {"absent", "file", "symlink"})
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
-        """It is there, not empty, and root's alone."""
-        if answer["type"] != "file" or not answer.get("size"):
+        """It is there, one line of printable characters, and root's alone."""
+        if answer["type"] != "file":
             return (self.change("presence", answer["type"], "a random key, made on the box"),)
-        return self.diff_owner(answer)
+        changes = self.diff_owner(answer)
+        if not answer["valid"]:
+            changes += (self.change("content", "not one line of printable ASCII", "one key in one line"),)
+        return changes
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
-        """Make it, or give an existing one its owner and mode."""
+        """Make it, replace what is no key, or give an existing one its owner and mode."""
         return (Step(step="secret", arguments=self.owner_arguments()),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -19,6 +21,28 @@ def _absolute(value: str) -> str:
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+
+
+def in_the_way(path: str, answer: Answer, wanted: str, allowed: Collection[str]) -> str | None:
+    """What to say of a thing at `path` that is none of the `allowed` types, or a link that another user has made.
+
+    allowed: types that may be there: they are what is wanted, or can be replaced without a loss.
+    """
+    found, name = str(answer["type"]), shlex.quote(path)
+    if found == "symlink" and answer.get("owner") != "root":
+        whose = f"a symlink that belongs to {answer.get('owner')}"
+        return f"{path} is {whose}, wanted {wanted}: make it root's (chown -h root:root {name}) or move it away"
+    if found in allowed:
+        return None
+    if found == "symlink":
+        to = f"a symlink to {answer.get('target')}, which is {_followed(answer)}"
+        return f"{path} is {to}, wanted {wanted}: point it to one, or remove it (rm {name})"
+    return f"{path} is a {found}, wanted {wanted}: move it away (mv {name} {shlex.quote(path + '.away')})"
+
+
+def _followed(answer: Answer) -> str:
+    found = (answer.get("followed") or {}).get("type", "absent")
+    return "not there" if found == "absent" else f"a {found}"
 
 
 class Placed(Resource):

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from strixkit.resources import process
+from strixkit.resources.activation import release_question
 from strixkit.resources.base import Answer, Change, Question, Resource, Risk, Step
 
 SHOWN = ("profile", "model", "runtime", "context", "port")
@@ -34,8 +36,13 @@ class Release(Resource):
         return f"llama-server-{self.service}.service"
 
     def question(self) -> Question:
-        """Current release, installed unit, running process."""
-        return {"ask": "release", "service": self.service, "unit": self.unit_name}
+        """Current release, installed unit, running process; of the key only whether the process has loaded it."""
+        argv, key = self.manifest.get("argv"), self.manifest.get("key_file")
+        return {
+            **release_question(self.service),
+            **({"binary": argv[0]} if argv else {}),
+            **({"key": key} if key else {}),
+        }
 
     def absent(self) -> Answer:
         """Nothing is there."""
@@ -50,16 +57,14 @@ class Release(Resource):
         unit = answer["unit"]
         if answer["installed"] != self.unit.rstrip("\n"):
             changes.append(self.change("unit", answer["installed"] or "", self.unit, Risk.RESTART, text=True))
+        elif unit.get("reload_needed"):
+            changes.append(self.change("loaded", "what the files said before", "what they say", Risk.RELOAD))
         if unit["enabled"] != "enabled":
             changes.append(self.change("enabled", unit["enabled"] or "no", "enabled"))
         if unit["active"] != "active":
             changes.append(self.change("active", unit["active"], "active", Risk.RESTART))
-        elif (runs := unit["process"].get("digest", "")) != self.release:
-            changes.append(self.change("process", f"runs release {runs or 'unknown'}", self.release, Risk.RESTART))
-        elif unit["process"].get("exe", "").endswith(" (deleted)"):
-            changes.append(
-                self.change("process", "runs a binary that was replaced", "the binary on disk", Risk.RESTART)
-            )
+        elif odd := process.difference(self.manifest, self.release, self.unit_name, answer):
+            changes.append(self.change("process", *odd, Risk.RESTART))
         return tuple(changes)
 
     def _release_change(self, answer: Answer, found: str) -> Change:
@@ -79,7 +84,12 @@ class Release(Resource):
         return tuple(changes)
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
-        """Write the release's folder, then bring it into service through the gate."""
+        """Write the release's folder, then bring it into service through the gate; less for what needs less."""
+        risks = {change.risk for change in self.diff(answer)}
+        if Risk.RESTART not in risks:
+            reload = Step(step="reload", arguments={}, phase=Step.RELOAD)
+            enable = Step(step="unit", arguments={"unit": self.unit_name, "verb": "enable"}, phase=Step.START)
+            return (*([reload] if Risk.RELOAD in risks else []), *([enable] if Risk.NONE in risks else []))
         files = {
             "unit": self.unit,
             "candidate": self.candidate,

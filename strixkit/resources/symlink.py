@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Resource, Step
-from strixkit.resources.path import AbsolutePath
+from strixkit.resources.path import AbsolutePath, in_the_way
 
 
 class Symlink(Resource):
@@ -33,6 +33,10 @@ class Symlink(Resource):
     def absent(self) -> Answer:
         """Nothing is there."""
         return {"type": "absent"}
+
+    def refuse(self, answer: Answer) -> str | None:
+        """Only a link is replaced; what holds content is not."""
+        return in_the_way(self.path, answer, f"a symlink to {self.target}", {"absent", "symlink"})
 
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """Compare presence and target."""

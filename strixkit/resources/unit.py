@@ -57,6 +57,9 @@ class Unit(Resource):
             changes.append(self.change("presence", "absent", "unit file", Risk.RELOAD))
         elif answer["text"] != self.text.rstrip("\n"):
             changes.append(self.change("content", answer["text"], self.text, Risk.RESTART, text=True))
+        elif answer.get("reload_needed"):
+            # No process tells of it for a timer, a socket or a path: a run that died here would be forgotten.
+            changes.append(self.change("loaded", "what the files said before", "what they say", Risk.RELOAD))
         enabled = answer.get("enabled") in ("enabled", "static", "generated")
         if enabled != self.enabled:
             changes.append(self.change("enabled", enabled, self.enabled))
@@ -73,16 +76,21 @@ class Unit(Resource):
         return tuple(changes)
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
-        """Write, reload once, then enable and (re)start at the very end."""
+        """Write, reload once, then enable and (re)start at the very end; only what the differences need."""
+        fields = {change.field for change in self.diff(answer)}
+        written = fields & {"presence", "content"}
         steps: list[Step] = []
-        if answer.get("text") != self.text.rstrip("\n"):
+        if written:
             content = base64.b64encode(self.text.encode()).decode()
             path = f"/etc/systemd/system/{self.name}"
             steps.append(Step(step="write", arguments={"path": path, "mode": 0o644, "content": content}))
-        if steps or answer.get("reload_needed"):
+        if written or answer.get("reload_needed"):
             steps.append(Step(step="reload", arguments={}, phase=Step.RELOAD))
-        verb = "enable" if self.enabled else "disable"
-        steps.append(Step(step="unit", arguments={"unit": self.name, "verb": verb}, phase=Step.START))
-        verb = "restart" if self.running else "stop"
-        steps.append(Step(step="unit", arguments={"unit": self.name, "verb": verb}, phase=Step.START))
+        if written or "enabled" in fields:
+            steps.append(self._verb("enable" if self.enabled else "disable"))
+        if "active" in fields or (self.running and (written or "process" in fields)):
+            steps.append(self._verb("restart" if self.running else "stop"))
         return tuple(steps)
+
+    def _verb(self, verb: str) -> Step:
+        return Step(step="unit", arguments={"unit": self.name, "verb": verb}, phase=Step.START)

@@ -37,7 +37,8 @@ PATTERNS = (
              "check the file"),
     _Pattern("out-of-memory",
              r"ErrorOutOfDeviceMemory|out of memory|unable to allocate|failed to allocate|insufficient memory"
-             r"|Requested buffer size exceeds|std::bad_alloc|oom-kill|buffer pointer must be aligned",
+             r"|Requested buffer size exceeds|std::bad_alloc|oom-kill|killed by the OOM killer|systemd-oomd killed"
+             r"|buffer pointer must be aligned",
              "there is not enough memory", "a smaller context or profile; invoke plan shows what each part needs"),
     _Pattern("device-lost", r"ErrorDeviceLost|context is lost", "the GPU was reset under the server",
              "amdgpu.lockup_timeout is too short on kernels 7.x"),

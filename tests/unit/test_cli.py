@@ -74,6 +74,42 @@ def test_bad_input_exits_2_and_says_what_is_near(words: list[str], message: str)
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("verb", ["deploy", "plan", "audit", "switch", "rollback", "trust", "key", "ask", "journal"])
+def test_no_host_is_bad_input_and_says_which_there_are(verb: str) -> None:
+    done = invoke(verb, *{"switch": ["--profile", "coding"], "ask": ["--text", "x"]}.get(verb, []))
+    assert done.returncode == 2
+    assert "no host is named; inventory.yaml has hosts strix01, strix02" in done.stderr
+    assert "groups all, strix, sandbox" in done.stderr
+    assert "--host NAME" in done.stderr
+
+
+def test_no_profile_and_no_text_are_bad_input() -> None:
+    profile, text = invoke("switch", "--host", "box01"), invoke("ask", "--host", "box01")
+    assert (profile.returncode, text.returncode) == (2, 2)
+    assert "there are coding, general" in profile.stderr
+    assert "--text" in text.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["deploy"],
+        ["deploy", "--host", "strix1"],
+        ["switch", "--host", "strix01"],
+        ["plan", "--host", "strix01", "--service", "nope"],
+        ["audit", "--host", "strix01", "--inventory", "nowhere.yaml"],
+        ["rollback", "--host", "nope"],
+        ["journal", "--host", "all"],
+    ],
+)
+def test_bad_input_is_one_json_document_too(words: list[str]) -> None:
+    done = invoke(*words, "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert document["hosts"] == []
+    assert f"error: {document['error']}" in done.stderr
+
+
 def test_another_init_is_refused(tmp_path: Path) -> None:
     facts = json.loads(FACTS[128].read_text())
     facts["facts"]["init"] = "openrc-init"

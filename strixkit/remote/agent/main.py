@@ -119,10 +119,10 @@ def journal(request: Request) -> Any:
 
 def key(request: Request) -> Dict[str, Any]:
     """The API key of a service; the only request whose answer holds a secret."""
-    from strixkit.remote.agent.atomic import read_text
+    from strixkit.remote.agent import credentials
     from strixkit.remote.agent.gate import key_path
 
-    return {"key": read_text(key_path(os.path.basename(str(request["service"]))))}
+    return {"key": credentials.first_line(key_path(os.path.basename(str(request["service"]))))}
 
 
 def chat(request: Request) -> Dict[str, Any]:

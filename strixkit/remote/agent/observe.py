@@ -10,11 +10,18 @@ import pwd
 import stat
 from typing import Any, Callable, Dict, List
 
-from strixkit.remote.agent import apt, hashes, journal, paths, systemd
+from strixkit.remote.agent import apt, credentials, hashes, journal, paths, systemd
 from strixkit.remote.agent.atomic import read_json, read_text
 
 Question = Dict[str, Any]
 Answer = Dict[str, Any]
+TYPES = (
+    (stat.S_ISLNK, "symlink"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISREG, "file"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISFIFO, "pipe"),
+)  # the rest are devices
 SHOWN_BYTES = 65536  # up to this size the text itself travels, so that a difference can be shown
 
 
@@ -32,25 +39,43 @@ def path(question: Question) -> Answer:
         info = os.lstat(target)
     except (FileNotFoundError, NotADirectoryError):
         return {"type": "absent"}
-    answer: Answer = {
-        "mode": stat.S_IMODE(info.st_mode),
-        "owner": _name(pwd.getpwuid, info.st_uid, "pw_name"),
-        "group": _name(grp.getgrgid, info.st_gid, "gr_name"),
-    }
-    if stat.S_ISLNK(info.st_mode):
-        answer.update(type="symlink", target=os.readlink(target))
-    elif stat.S_ISDIR(info.st_mode):
-        answer.update(type="directory")
-    elif stat.S_ISREG(info.st_mode):
-        answer.update(type="file", size=info.st_size)
+    answer = _described(info)
+    if answer["type"] == "symlink":
+        answer.update(target=os.readlink(target), followed=_followed(target))
+    elif answer["type"] == "file":
+        answer["size"] = info.st_size
         if question.get("hash"):
             with open(target, "rb") as handle:
                 data = handle.read()
             answer["sha256"] = hashlib.sha256(data).hexdigest()
             if len(data) <= SHOWN_BYTES and b"\0" not in data:
                 answer["text"] = data.decode("utf-8", "replace")
-    else:
-        answer.update(type="other")
+    return answer
+
+
+def _described(info: os.stat_result) -> Answer:
+    return {
+        "type": next((name for check, name in TYPES if check(info.st_mode)), "device"),
+        "mode": stat.S_IMODE(info.st_mode),
+        "owner": _name(pwd.getpwuid, info.st_uid, "pw_name"),
+        "group": _name(grp.getgrgid, info.st_gid, "gr_name"),
+    }
+
+
+def _followed(target: str) -> Answer:
+    """What a link leads to in the end; a circle leads nowhere."""
+    try:
+        return _described(os.stat(target))
+    except OSError:
+        return {"type": "absent"}
+
+
+def secret(question: Question) -> Answer:
+    """A file with a key: whether it holds one, and nothing by which the key could be told."""
+    answer = path(question)
+    if answer["type"] == "file":
+        del answer["size"]
+        answer["valid"] = credentials.valid(credentials.read(str(question["path"])))
     return answer
 
 
@@ -83,7 +108,8 @@ def artifact(question: Question) -> Answer:
     except (FileNotFoundError, NotADirectoryError):
         pass
     else:
-        answer.update(exists=True, size=info.st_size, sha256=hashes.recorded(target))
+        kind = _described(info)["type"]
+        answer.update(exists=True, type=kind, size=info.st_size, sha256=hashes.recorded(target))
     if question.get("sha256"):
         partial = os.path.join(paths.INCOMING, str(question["sha256"]) + ".partial")
         if os.path.exists(partial):
@@ -108,6 +134,8 @@ def release(question: Question, unit: Answer, log: List[Dict[str, Any]]) -> Answ
         "previous": journal.previous(log, str(question["service"]), current, kept),
         "unit": unit,
         "installed": read_text(os.path.join(paths.UNITS, name)),
+        "binary": os.path.realpath(str(question["binary"])) if question.get("binary") else "",
+        "loaded": credentials.loaded(name, str(question["key"])) if question.get("key") and unit["process"] else None,
         "trial": os.path.exists(os.path.join(paths.TRIAL_UNITS, name)),
     }
 
@@ -119,7 +147,7 @@ def answer_all(questions: List[Question]) -> List[Answer]:
     names = sorted({str(q["unit"]) for q in questions if q["ask"] in ("unit", "release")})
     units = {name: systemd.unit(name, shown) for name, shown in systemd.show(names).items()}
     log = journal.gatings() if any(q["ask"] == "release" for q in questions) else []
-    single = {"path": path, "user": user, "group": group, "artifact": artifact}
+    single = {"path": path, "secret": secret, "user": user, "group": group, "artifact": artifact}
     answers: List[Answer] = []
     for question in questions:
         kind = question["ask"]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
+import re
 import subprocess
 from typing import Any, Dict, List
 
 HELP_SECONDS = 60
+SHOWN_LINES = 5
+SHOWN_CHARACTERS = 1000
+MODEL_FLAG = re.compile(r"^-m,|--model\b", re.MULTILINE)
 
 
 def _identity(binary: str) -> str:
@@ -32,32 +37,60 @@ def _system_folders() -> List[str]:
 
 
 def runtime(binary: str, known: List[str]) -> Dict[str, Any]:
-    """Identity of the binary, and its `--help` and `--version` unless the controller already has them."""
+    """Identity of the binary, and its `--help` and `--version` unless the controller already has them.
+
+    A binary that cannot say what it knows gets an `error` instead: the same file may work when a library is there.
+    """
     if not os.access(binary, os.X_OK):
         return {"binary": binary, "present": False}
     identity = _identity(binary)
     answer: Dict[str, Any] = {"binary": binary, "present": True, "identity": identity}
     if identity in known:
         return answer
-    answer.update(help=_ask(binary, "--help"), version=_ask(binary, "--version"))
+    try:
+        answer.update(help=_ask(binary, "--help"), version=_ask(binary, "--version"))
+        if not MODEL_FLAG.search(answer["help"]):
+            raise RuntimeError("%s --help names no --model: %s" % (binary, _first_lines(answer["help"])))
+    except RuntimeError as error:
+        return {"binary": binary, "present": True, "identity": identity, "error": str(error)}
     return answer
 
 
 def _ask(binary: str, flag: str) -> str:
+    """What it prints; raises RuntimeError with its first lines when it fails."""
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
     try:
-        done = subprocess.run(
+        done: "subprocess.CompletedProcess[bytes]" = subprocess.run(
             [binary, flag],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment,
             cwd="/",
             timeout=HELP_SECONDS,
+            **_as_nobody(),
         )
+    except PermissionError as error:
+        raise RuntimeError("user nobody may not run %s, so the service's user may not either" % binary) from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        return "error: %s" % error
+        raise RuntimeError("%s %s: %s" % (binary, flag, error)) from error
+    if done.returncode != 0:
+        said = _first_lines((done.stderr or done.stdout).decode("utf-8", "replace"))
+        raise RuntimeError("%s %s failed (exit %d): %s" % (binary, flag, done.returncode, said))
     # Builds write the version to stderr and the help to stdout.
     return (done.stdout or done.stderr).decode("utf-8", "replace")
+
+
+def _as_nobody() -> Dict[str, Any]:
+    """Arguments that take root's rights from a child: a build may belong to somebody who is not root."""
+    if os.geteuid() != 0:
+        return {}
+    entry = pwd.getpwnam("nobody")
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _first_lines(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[:SHOWN_LINES])[:SHOWN_CHARACTERS] or "it said nothing"
 
 
 def model(path: str, known: List[str]) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from typing import Any, Callable, Dict
 
-from strixkit.remote.agent import activate, apt, atomic, hashes, paths, systemd
+from strixkit.remote.agent import activate, apt, atomic, credentials, hashes, paths, systemd
 from strixkit.remote.agent.observe import decode
 
 Step = Dict[str, Any]
@@ -56,13 +56,14 @@ def remove(step: Step, report: Report) -> None:
 
 
 def secret(step: Step, report: Report) -> None:
-    """Make a random key, once; it never leaves the box with a plan, an event or the journal."""
+    """Make a random key, once; it never leaves the box with a plan, an event or the journal.
+
+    A key that is there stays, without the blanks and line breaks around it; what is no key is replaced.
+    """
     uid, gid = _owner(step)
     path = str(step["path"])
-    data = ("sk-" + secrets.token_urlsafe(32) + "\n").encode()
-    if os.path.isfile(path):
-        with open(path, "rb") as handle:
-            data = handle.read() or data
+    found = credentials.stripped(credentials.read(path)) if os.path.isfile(path) else b""
+    data = (found or ("sk-" + secrets.token_urlsafe(32)).encode()) + b"\n"
     atomic.write(path, data, int(step["mode"]), uid, gid)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, List
 
 from strixkit.remote.agent.atomic import read_text
 
-PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,FragmentPath,NeedDaemonReload,Result"
+PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,FragmentPath,DropInPaths,NeedDaemonReload,Result"
 DIGEST = b"STRIXKIT_DIGEST="
 
 
@@ -59,6 +59,7 @@ def unit(name: str, properties: Dict[str, str]) -> Dict[str, Any]:
         "sub": properties.get("SubState", ""),
         "enabled": properties.get("UnitFileState", ""),
         "path": properties.get("FragmentPath", ""),
+        "drop_ins": properties.get("DropInPaths", "").split(),
         "reload_needed": properties.get("NeedDaemonReload", "") == "yes",
         "result": properties.get("Result", ""),
         "process": process(pid) if pid else {},
@@ -66,9 +67,12 @@ def unit(name: str, properties: Dict[str, str]) -> Dict[str, Any]:
 
 
 def log_tail(name: str, lines: int = 60) -> List[str]:
-    """The last lines that the unit's current or last run wrote."""
+    """The last lines that the unit's current or last run wrote, with what systemd said of it (`oom-kill`)."""
     invocation = systemctl("show", "--property=InvocationID", "--value", "--", name, check=False).strip()
-    match = ["_SYSTEMD_INVOCATION_ID=" + invocation] if invocation else ["--unit", name]
+    match = ["--unit", name]
+    if invocation:
+        # The second field can be written by anybody, so it counts for PID 1 only.
+        match = ["_SYSTEMD_INVOCATION_ID=" + invocation, "+", "INVOCATION_ID=" + invocation, "UNIT=" + name, "_PID=1"]
     done = subprocess.run(
         ["journalctl", "--no-pager", "--output=cat", "--lines=%d" % lines, *match],
         stdin=subprocess.DEVNULL,

@@ -157,6 +157,11 @@ def test_variables_of_others_are_no_business_of_ours() -> None:
         ("strix_environment: {A: '{% if x %}'}", "strix_environment.A: a Jinja template is not supported"),
         ("strix_environment: {A: 1}", "strix_environment.A: found 1, wanted text (put it in quotes)"),
         ("strix_environment: {'A B': x}", "found 'A B', wanted the name of an environment variable"),
+        (
+            "strix_environment:\n  LLAMA_API_KEY: hunter2",
+            "i.yaml:5: host h: strix_environment.LLAMA_API_KEY: LLAMA_API_KEY",
+        ),
+        ("strix_environment: {hf_token: hunter2}", "belongs in a file that only root can read"),
         ('strix_environment: {A: "secret\\0"}', "strix_environment.A: the value holds a NUL character"),
         ("strix_services: {}", "strix_services: found an empty mapping, wanted at least 1"),
         ("strix_services: {Main: }", "strix_services.Main: found 'Main', wanted a service name"),
@@ -291,3 +296,31 @@ def test_the_profiles_beside_the_inventory_come_first(tmp_path: Path) -> None:
     (tmp_path / "profiles").mkdir()
     assert profiles_directory(tmp_path / "i.yaml") == tmp_path / "profiles"
     assert profiles_directory() == EXAMPLE.parent / "profiles"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LLAMA_API_KEY",
+        "HF_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "DB_PASSWORD",
+        "apikey",
+        "TOKEN",
+        "X_CREDENTIALS",
+        "A_SECRET",
+    ],
+)
+def test_a_secret_does_not_go_into_an_environment_that_everybody_can_read(name: str) -> None:
+    found = host_fault(f"strix_environment: {{{name}: hunter2}}")
+    assert f"strix_environment.{name}: {name} sounds like a secret" in found
+    assert "invoke key" in found
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(
+    "name", ["GGML_VK_VISIBLE_DEVICES", "TOKENIZERS_PARALLELISM", "LLAMA_ARG_SSL_KEY_FILE", "KEY", "MAX_TOKENS_PER_S"]
+)
+def test_other_names_are_no_secrets(name: str) -> None:
+    text = f"all: {{hosts: {{h: {{strix_environment: {{{name}: x}}}}}}}}\n"
+    assert read(text).hosts["h"].environment == {name: "x"}

@@ -53,9 +53,10 @@ def test_odd_paths_are_refused(path: str) -> None:
 
 def test_key_is_never_asked_for_its_content() -> None:
     key = Key(path="/etc/strixkit/credentials/main.key")
-    assert "hash" not in key.question()
-    assert key.diff({**PLACED, "mode": 0o600, "size": 46}) == ()
-    assert key.diff({**PLACED, "mode": 0o600, "size": 0}) != ()
+    assert key.question() == {"ask": "secret", "path": key.path}
+    assert key.diff({**PLACED, "mode": 0o600, "valid": True}) == ()
+    [change] = key.diff({**PLACED, "mode": 0o600, "valid": False})
+    assert (change.field, key.steps({})[0].step) == ("content", "secret")
 
 
 def test_packages_only_install_what_is_missing() -> None:
@@ -149,6 +150,5 @@ def test_release_shows_which_options_changed() -> None:
 
 
 def test_release_is_rehearsed_only_beside_a_running_one() -> None:
-    idle = {"unit": {"active": "inactive"}}
-    assert _release().steps(idle)[1].arguments["beside"] is False
-    assert _release().steps(_state())[1].arguments["beside"] is True
+    assert _release().steps(_release().absent())[1].arguments["beside"] is False
+    assert _release().steps(_state(current="ffffffffffff"))[1].arguments["beside"] is True

@@ -149,6 +149,23 @@ def test_the_cause_of_a_real_failure(log: str, kind: str) -> None:
     assert found.kind == kind
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "llama-server-main.service: A process of this unit has been killed by the OOM killer.",
+        "llama-server-main.service: Failed with result 'oom-kill'.",
+        "llama-server-main.service: systemd-oomd killed 1 process(es) in this unit.",
+    ],
+)
+def test_what_systemd_says_of_a_server_without_memory(line: str) -> None:
+    """The server itself is killed in the middle of its own lines."""
+    start = (DATA / "log/start-ok.txt").read_text().splitlines()[:40]
+    found = cause("\n".join([*start, line]))
+    assert found is not None
+    assert found.kind == "out-of-memory"
+    assert line in found.words
+
+
 def test_a_good_start_has_no_cause() -> None:
     assert cause((DATA / "log/start-ok.txt").read_text()) is None
 

@@ -1,0 +1,106 @@
+"""From answers of a box to wishes: models by hash or by file, and runtimes that cannot be asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roles.runtime import role
+from strixkit.config.catalogue import load_runtime
+from strixkit.config.host import Host, Service
+from strixkit.config.source import ModelSource
+from strixkit.errors import InputError
+from strixkit.host import cache
+from strixkit.host.context import HostContext, RuntimeState
+from strixkit.host.describe import Description
+from strixkit.planner import gguf
+from strixkit.planner.facts import Facts
+from strixkit.resources.packages import Packages
+from strixkit.resources.release import Release
+
+DATA = Path(__file__).parents[2] / "data"
+FACTS = DATA / "facts/framework-128gb.json"
+MODEL = DATA / "gguf/tiny-pred-strix.gguf"
+ON_BOX = "/srv/m.gguf"
+HELP = (DATA / "help/llama.cpp-0.7.0.txt").read_text()
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def _host(source: ModelSource, runtime: str = "rocmfp4") -> Host:
+    services = {"main": Service(profile="coding", model="tiny", source=source)}
+    return Host(name="strix01", address="strix01", runtime=runtime, services=services)
+
+
+def _boxed(identity: str) -> dict[str, Any]:
+    size = MODEL.stat().st_size
+    with MODEL.open("rb") as handle:
+        header = gguf.summary(gguf.read_header(handle, size), size)
+    return {"path": ON_BOX, "present": True, "size": size, "identity": identity, "header": header}
+
+
+def _release(host: Host, answer: dict[str, Any]) -> Release:
+    desired = Description(host, preview=True).desired({**json.loads(FACTS.read_text()), **answer})
+    [release] = [resource for resource in desired.resources if isinstance(resource, Release)]
+    return release
+
+
+def test_another_file_at_the_same_place_is_another_release() -> None:
+    host = _host(ModelSource(box=ON_BOX))
+    first, same, other = (
+        _release(host, {"models": [_boxed(f"{ON_BOX}:{stamp}")]}) for stamp in ("1:2:3", "1:2:3", "1:9:3")
+    )
+    assert first.release == same.release != other.release
+    assert first.manifest["model"]["identity"] == f"{ON_BOX}:1:2:3"
+
+
+def test_a_model_with_a_known_hash_is_told_by_its_hash_alone() -> None:
+    host = _host(ModelSource(box=ON_BOX, sha256="a" * 64))
+    first, other = (_release(host, {"models": [_boxed(f"{ON_BOX}:{stamp}")]}) for stamp in ("1:2:3", "1:9:3"))
+    assert first.release == other.release
+    assert "identity" not in first.manifest["model"]
+
+
+def test_a_local_model_with_another_hash_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        Description(_host(ModelSource(controller=str(MODEL), sha256="a" * 64)))
+    assert f"model file {MODEL} has sha256 {cache.sha256(MODEL)}, wanted {'a' * 64}" in caught.value.message
+    assert caught.value.host == "strix01"
+    Description(_host(ModelSource(controller=str(MODEL), sha256=cache.sha256(MODEL))))
+
+
+def _runtime(**answer: Any) -> dict[str, Any]:
+    return {**json.loads(FACTS.read_text()), "runtime": {"present": True, "identity": "f00", **answer}}
+
+
+def test_a_runtime_that_its_owner_built_and_that_does_not_start_is_told_and_not_remembered() -> None:
+    description = Description(_host(ModelSource(box=ON_BOX)))
+    broken = _runtime(error="/opt/x/llama-server --help failed (exit 127): libamdhip64.so.7: cannot open")
+    with pytest.raises(InputError, match=r"libamdhip64\.so\.7") as caught:
+        description.desired({**broken, "models": [_boxed("1")]})
+    assert str(caught.value).startswith("strix01: runtime rocmfp4: /opt/x/llama-server")
+    assert description.facts_request()["known"] == ["1"], "the model's header, and nothing of the runtime"
+
+
+def test_a_package_that_is_half_installed_is_installed_and_the_reason_told() -> None:
+    """A power cut in the middle of apt: the binary is there, its libraries are not."""
+    facts = Facts.model_validate(json.loads(FACTS.read_text())["facts"])
+    state = RuntimeState("debian", load_runtime("debian"), error="llama-server --help failed (exit 127): libllama.so.0")
+    context = HostContext(_host(ModelSource(box=ON_BOX), runtime="debian"), facts, state, ())
+    assert [type(resource) for resource in role.resources(context)] == [Packages]
+    assert "libllama.so.0" in context.notes[0]
+    assert not state.present
+
+
+def test_what_a_runtime_answered_is_remembered_for_this_host_alone() -> None:
+    host = _host(ModelSource(box=ON_BOX))
+    description = Description(host, preview=True)
+    description.desired({**_runtime(help=HELP + "\n-cpent N  x\n--no-mmap  x\n", version="version: 7"), "models": []})
+    assert description.facts_request()["known"] == ["f00"]
+    assert Description(host.model_copy(update={"name": "strix02"})).facts_request()["known"] == []
