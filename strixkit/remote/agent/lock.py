@@ -14,6 +14,7 @@ from typing import Any, Dict, Optional
 from strixkit.remote.agent import atomic, journal, paths
 
 LIMIT_SECONDS = 4 * 3600
+GRACE_SECONDS = 2
 REQUEST = paths.RUN + "/job.json"
 ALIVE = paths.RUN + "/job.lock"  # locked while the job runs
 WATCHED = paths.RUN + "/watch.lock"  # locked while a session watches it
@@ -51,10 +52,20 @@ def state() -> Optional[Dict[str, Any]]:
         return None
     if is_locked(ALIVE):
         request = atomic.read_json(REQUEST) or {}
-        return dict(request.get("lock", {}), watched=is_locked(WATCHED))
-    if _claim is None and is_locked(CLAIM):
+        return dict(request.get("lock", {}), watched=_stays_locked(WATCHED))
+    if _claim is None and is_locked(CLAIM) and _stays_locked(CLAIM):
         return dict(atomic.read_json(CLAIMED) or {}, watched=True)
     return None
+
+
+def _stays_locked(path: str) -> bool:
+    """Whether a session's lock is there for longer than a session takes to notice that its controller has gone."""
+    end = time.monotonic() + GRACE_SECONDS
+    while is_locked(path):
+        if time.monotonic() > end:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def describe(request: Dict[str, Any]) -> Dict[str, Any]:
