@@ -36,9 +36,9 @@ def _applied(outcome: Outcome) -> list[str]:
     if outcome.ok:
         return [f"{outcome.host}  done: {len(outcome.changes)} changes, all seen to be so afterwards"]
     lines = [f"{outcome.host}  FAILED: {clean(outcome.error) or 'some wishes are not true after the run'}"]
-    lines += [f"{outcome.host}    still: {change_line(change)}" for change in outcome.remaining]
     if words := _cause(outcome):
         lines.append(f"{outcome.host}    cause: {clean(words)}")
+    lines += [f"{outcome.host}    still: {change_line(change)}" for change in outcome.remaining]
     if outcome.log:
         lines.append(f"{outcome.host}    the server's last lines:")
         lines += [f"{outcome.host}      | {clean(line)}" for line in outcome.log[-LOG_LINES:]]

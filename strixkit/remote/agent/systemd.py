@@ -16,7 +16,8 @@ def systemctl(*words: str, check: bool = True) -> str:
     """Run systemctl; raises RuntimeError with its own words when it fails and `check` is set."""
     done = subprocess.run(["systemctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if check and done.returncode != 0:
-        raise RuntimeError("systemctl %s: %s" % (" ".join(words), (done.stderr or done.stdout).strip()))
+        said = [line for line in (done.stderr or done.stdout).splitlines() if not line.startswith('See "systemctl')]
+        raise RuntimeError("systemctl %s: %s" % (" ".join(words), " ".join(said).strip()))
     return done.stdout
 
 
