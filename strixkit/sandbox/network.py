@@ -11,6 +11,7 @@ from strixkit.errors import InputError
 from strixkit.sandbox.shell import STATE, run, succeeds
 
 BRIDGE = "strixbr0"
+HARDWARE_ADDRESS = "02:00:c6:12:00:01"  # 02: locally administered
 TABLE = "strixkit_sandbox"
 # 198.18.0.0/15 is reserved for benchmarks (RFC 2544): no home network uses it.
 NETWORK = "198.18.0"
@@ -38,7 +39,8 @@ def address(name: str) -> str:
 def connect() -> None:
     """Make bridge and masquerade if they are not there."""
     if not succeeds("ip", "link", "show", BRIDGE):
-        run("ip", "link", "add", BRIDGE, "type", "bridge")
+        # With an address of its own: otherwise it takes the lowest of its ports, and changes it as boxes come and go.
+        run("ip", "link", "add", BRIDGE, "address", HARDWARE_ADDRESS, "type", "bridge")
         run("ip", "address", "add", f"{GATEWAY}/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
     if not succeeds("nft", "list", "table", "ip", TABLE):
