@@ -95,7 +95,6 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         "key_file": f"{CREDENTIALS}/{service.name}.key" if service.has_key else None,
         "memory": plan.sizes.model_dump(),
         "choice": plan.choice.model_dump(),
-        "wishes": share.wishes,
     }
     return Release(
         service=service.name,
@@ -103,6 +102,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         unit=render(UNIT, {**main, "release": name}),
         candidate=render(UNIT, {**spare, "release": name}),
         manifest=manifest,
+        wishes=share.wishes,
         beside=plan.beside,
         reason=f"profile {service.profile_name}",
     )

@@ -65,7 +65,11 @@ HostName = Annotated[
 ]
 GroupName = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", "a group name of letters, digits, '_' and '-'")]
 ServiceName = Annotated[
-    str, matching(r"[a-z][a-z0-9-]{0,31}", "a service name of at most 32 of a-z, 0-9 and '-', a letter first")
+    str,
+    matching(
+        r"(?!.*-candidate$)[a-z][a-z0-9-]{0,31}",
+        "a service name of at most 32 of a-z, 0-9 and '-', a letter first, without '-candidate' at the end",
+    ),
 ]
 Name = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a name of letters, digits, '.', '-' and '_'")]
 User = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_.@-]{0,63}", "a user name of letters, digits, '_', '.' and '-'")]

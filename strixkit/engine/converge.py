@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from strixkit.engine.events import Emit, Event
 from strixkit.engine.plan import Plan, compare, order, questions
-from strixkit.errors import InputError, LockedError, RemoteError, StrixError
-from strixkit.resources.base import Change, Resource
+from strixkit.errors import LockedError, RemoteError, StrixError
+from strixkit.resources.base import Change, Resource, Upload
 
 MAX_STAGES = 4
 MAX_STALE = 3  # attempts with a box that changes between a look and the job
@@ -26,7 +26,7 @@ class Conversation(Protocol):
     def request(self, do: str, on_event: Any = None, **fields: Any) -> Any:
         """Ask the agent for one thing."""
 
-    def upload(self, path: Path, sha256: str, offset: int, on_bytes: Any) -> None:
+    def upload(self, path: Path, upload: Upload, on_bytes: Any) -> None:
         """Send a file."""
 
 
@@ -90,12 +90,13 @@ def look(session: Conversation, describe: Describe, emit: Emit) -> tuple[Desired
             raise locked(session.host, job)
         emit(Event(session.host, "note", f"a run of {job.get('owner')} still goes on there: attaching to it"))
         session.request("attach", on_event=_relay(session.host, emit))
-    if answer.get("unfinished"):
-        begun = answer["unfinished"]
-        text = f"a run of {begun.get('who')} at {begun.get('at')} ({begun.get('what')}) was cut off; doing what is left"
-        emit(Event(session.host, "note", text))
     desired = describe.desired(answer)
-    return desired, observe(session, desired.resources)
+    plan = observe(session, desired.resources)
+    begun = answer.get("unfinished")
+    if begun and plan.changes:
+        text = f"a run of {begun.get('who')} at {begun.get('at')} ({begun.get('what')}) was cut off; to be done:"
+        emit(Event(session.host, "note", text))
+    return desired, plan
 
 
 def observe(session: Conversation, resources: Sequence[Resource]) -> Plan:
@@ -113,21 +114,20 @@ def observe(session: Conversation, resources: Sequence[Resource]) -> Plan:
 def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) -> Outcome:
     """Make the host as wished, in as many stages as the wishes need, and look again after each.
 
-    Raises InputError only while nothing was touched; later it is the outcome's error, beside what was changed.
+    Raises StrixError only before the first job has ended; later it is the outcome's error, beside what was changed.
     """
     outcome = Outcome(session.host)
     for _ in range(MAX_STAGES):
         try:
             desired, plan = look(session, describe, emit)
-        except InputError as error:
+            outcome.notes, outcome.shown = list(desired.notes), desired.shown
+            if plan.changes:
+                apply(session, plan, job, emit, outcome)
+        except StrixError as error:
             if not outcome.applied:
                 raise
             outcome.error = error.text
             break
-        outcome.notes, outcome.shown = list(desired.notes), desired.shown
-        if plan.changes:
-            outcome.applied = True
-            apply(session, plan, job, emit, outcome)
         if outcome.error or outcome.remaining:
             break
         if desired.complete:
@@ -153,9 +153,10 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
         if not result.get("stale") or attempt == MAX_STALE - 1:
             break
         plan = _again(session, plan, changes, emit)
+    outcome.applied = True
+    outcome.changes += changes
     after = observe(session, plan.resources)
     open_ids = {change.resource for change in after.changes}
-    outcome.changes += changes
     outcome.remaining = list(after.changes)
     for resource_id in dict.fromkeys(change.resource for change in changes):
         emit(Event(session.host, "failed" if resource_id in open_ids else "fixed", resource=resource_id))
@@ -186,18 +187,18 @@ def _send_files(session: Conversation, plan: Plan, job: Job, emit: Emit) -> None
     claimed = session.request("claim", who=job.who, what=job.what)
     if claimed.get("locked"):
         raise locked(session.host, claimed["locked"])
-    wanted = sum(Path(upload.path).stat().st_size - upload.offset for upload in plan.uploads())
-    free = int(claimed["free_bytes"])
-    if wanted > free:
-        raise StrixError(
-            f"{wanted / 1e9:.1f} GB are to be sent to /var/lib/strixkit, {free / 1e9:.1f} GB are free there",
-            host=session.host,
-            hint="make room there (du -xh -d2 / shows what is large), then the same command; nothing was sent yet",
-        )
     for upload in plan.uploads():
         path = Path(upload.path)
-        progress = _every_tenth(session.host, path.name, path.stat().st_size, emit)
-        session.upload(path, upload.sha256, upload.offset, progress)
+        size = path.stat().st_size
+        room = session.request("room", target=upload.target)
+        wanted, free = size - upload.offset, int(room["free_bytes"])
+        if wanted > free:
+            raise StrixError(
+                f"{wanted / 1e9:.1f} GB of {path.name} are to be sent to {room['folder']}; {free / 1e9:.1f} are free",
+                host=session.host,
+                hint="make room there (du -xh -d2 / shows what is large), then the same command again",
+            )
+        session.upload(path, upload, _every_tenth(session.host, path.name, size, emit))
 
 
 def _request(plan: Plan, job: Job) -> dict[str, Any]:

@@ -54,6 +54,11 @@ def put(key: str, value: dict[str, Any]) -> None:
         return
 
 
+def forget(key: str) -> None:
+    """Remove what was remembered under a key."""
+    _path(key).unlink(missing_ok=True)
+
+
 def known(host: str) -> list[str]:
     """The identities of one box that are remembered, so that it need not send these answers again."""
     return [key.removeprefix(prefix) for kind in KINDS for prefix in [f"{kind}:{host}:"] for key in _keys(kind, prefix)]

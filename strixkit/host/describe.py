@@ -88,7 +88,9 @@ class Description:
             key = cache.box_key("runtime", self.host.name, identity)
             known = cache.get(key)
             if known is None:
-                known = {"help": str(answer.get("help", "")), "version": str(answer.get("version", ""))}
+                if not answer.get("help"):
+                    raise _forgotten(key, self.host.name)
+                known = {"help": str(answer["help"]), "version": str(answer.get("version", ""))}
                 cache.put(key, known)
             version = next((line for line in known["version"].splitlines() if line.startswith("version")), "")
             return RuntimeState(self.host.runtime, self.runtime, identity, version, parse_help(known["help"]))
@@ -135,7 +137,7 @@ class Description:
         for name, service in self.host.services.items():
             there = boxed.get(self.files[name].path, {})
             self.files[name] = file = replace(self.files[name], identity=str(there.get("identity", "")))
-            declared = (name, self.profiles[name], service.model, file.variant)
+            declared = (name, service.model, file.variant)
             shape = self._shape(file, there)
             tenants.append(Tenant(name, self.loaded[name], shape, self._held(running.get(name) or {}), declared))
         try:
@@ -189,10 +191,18 @@ class Description:
             return None
         key = cache.box_key("model", self.host.name, str(boxed.get("identity")))
         known = cache.get(key)
-        header = gguf.from_summary(dict(boxed["header"]) if known is None else known)
         if known is None:
-            cache.put(key, dict(boxed["header"]))
-        return header
+            if not boxed.get("header"):
+                raise _forgotten(key, self.host.name)
+            known = dict(boxed["header"])
+            cache.put(key, known)
+        return gguf.from_summary(known)
+
+
+def _forgotten(key: str, host: str) -> RemoteError:
+    """The box was told that an answer is known here, and it is not: the file of the cache is damaged."""
+    cache.forget(key)
+    return RemoteError("this machine's cache was damaged and is mended", host=host, hint="the same command again")
 
 
 def type_name(number: int) -> str:

@@ -12,7 +12,7 @@ from strixkit.errors import InputError
 from strixkit.planner.budget import NOTHING, Need
 from strixkit.planner.choice import MemoryPlan, plan
 from strixkit.planner.facts import Answered, Facts
-from strixkit.planner.kept import Kept, wishes_digest
+from strixkit.planner.kept import Kept, memory_wishes, wishes_digest
 from strixkit.planner.parts import MIB
 from strixkit.planner.profile import Profile
 from strixkit.planner.run import Family
@@ -51,7 +51,7 @@ class Held(Answered):
 class Tenant:
     """A service of the host that wants memory. `shape` is None while its model is not known.
 
-    declared: name, profile, model, variant.
+    declared: name, model, variant.
     """
 
     name: str
@@ -83,7 +83,7 @@ def share_memory(
     kept: dict[str, Kept] = {}
     shares: dict[str, Share] = {}
     known = [(tenant, tenant.shape) for tenant in tenants if tenant.shape is not None]
-    services = [tenant.declared for tenant in tenants]
+    services = [(*tenant.declared, _memory_wishes(tenant, family)) for tenant in tenants]
     wishes = {}
     for tenant, shape in known:
         with _named(tenant):
@@ -98,6 +98,13 @@ def share_memory(
             found = plan(facts, shape, tenant.profile, family, others=others, running=running, keep=keep)
         shares[tenant.name] = Share(found, wishes[tenant.name])
     return shares
+
+
+def _memory_wishes(tenant: Tenant, family: Family) -> dict[str, JsonValue] | None:
+    if tenant.shape is None:
+        return None
+    with _named(tenant):
+        return memory_wishes(tenant.profile, tenant.shape, family)
 
 
 def _neighbour(other: Tenant, shares: dict[str, Share], kept: dict[str, Kept]) -> Neighbour:

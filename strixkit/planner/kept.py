@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from strixkit.planner.candidates import Wishes, wishes_of
 from strixkit.planner.facts import Facts
@@ -44,23 +44,32 @@ class Kept(BaseModel):
         return f"context {self.context} ({self.kv} KV, {self.checkpoints} checkpoints, prompt cache {cache})"
 
 
+def memory_wishes(profile: Profile, shape: ModelShape, family: Family) -> dict[str, JsonValue]:
+    """What of a profile shapes the choice: another temperature is no reason to choose again.
+
+    Raises InputError if the profile contradicts itself.
+    """
+    return {
+        "wishes": asdict(wishes_of(profile, shape, family)),
+        "reserve_mib": profile.reserve.system_mib,
+        "on_device": profile.device.gpu_layers != 0,
+    }
+
+
 def wishes_digest(
-    facts: Facts, shape: ModelShape, profile: Profile, family: Family, services: Sequence[tuple[str, ...]]
+    facts: Facts, shape: ModelShape, profile: Profile, family: Family, services: Sequence[Sequence[JsonValue]]
 ) -> str:
     """Hash of everything declared that the choice depends on, and of nothing that varies from minute to minute.
 
-    services: name, profile, model, ... of each service of the host, in order; they share the memory.
+    services: name, model, variant and memory wishes of each service of the host, in order; they share the memory.
     Memory counts in whole GiB: what Linux keeps for itself differs a little from kernel to kernel.
-    Of the profile only what shapes the choice counts: another temperature is no reason to choose again.
     Raises InputError if the profile contradicts itself.
     """
     gpu = facts.gpu
     sizes = [facts.memory.total_bytes, *((gpu.gtt_total_bytes, gpu.vram_total_bytes) if gpu else ())]
     declared = {
-        "wishes": asdict(wishes_of(profile, shape, family)),
+        **memory_wishes(profile, shape, family),
         "shape": shape.model_dump(mode="json"),
-        "reserve_mib": profile.reserve.system_mib,
-        "on_device": profile.device.gpu_layers != 0,
         "cores": facts.cores,
         "memory_gib": [round(size / GIB) for size in sizes],
         "services": [list(service) for service in services],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
     from strixkit.remote.target import Target
+    from strixkit.resources.base import Upload
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
@@ -54,16 +55,17 @@ class Session:
         self._send(json.dumps({"do": do, **fields}).encode() + b"\n")
         return self._answer(do, on_event)
 
-    def upload(self, path: Path, sha256: str, offset: int, on_bytes: Callable[[int], None]) -> None:
-        """Send a file's bytes from `offset` on to the box's half file; `on_bytes` hears how many have arrived.
+    def upload(self, path: Path, upload: Upload, on_bytes: Callable[[int], None]) -> None:
+        """Send a file's bytes from the upload's offset on; `on_bytes` hears how many have arrived.
 
         Piece by piece, one on the way while the one before is written. Raises RemoteError (disk full), ConnectError.
         """
         on_the_way: list[int] = []
+        offset, name = upload.offset, {"sha256": upload.sha256, "target": upload.target}
         with path.open("rb") as handle:
             handle.seek(offset)
             while chunk := handle.read(CHUNK):
-                head = {"do": "receive", "sha256": sha256, "offset": offset, "size": len(chunk)}
+                head = {"do": "receive", **name, "offset": offset, "size": len(chunk)}
                 self._send(json.dumps(head).encode() + b"\n" + chunk)
                 offset += len(chunk)
                 on_the_way.append(offset)
@@ -90,6 +92,7 @@ class Session:
         while True:
             message = self.read()
             if message.get("event") == "alive":
+                self._send(b"\n")  # so are we: the agent of a dead session holds no lock
                 continue
             if message.get("event") != "answer":
                 if on_event is not None:

@@ -28,11 +28,11 @@ def trust(target: Target, agree: Agree, *, replace: bool) -> bool:
 
     Raises HostKeyError for a changed key unless `replace`, ConnectError.
     """
-    last: bytes | None = None
+    last: tuple[str, bytes] | None = None
     while error := refused(target):
-        if (error.old and not replace) or error.key == last:
+        if (error.old and not replace) or (error.hop.known_name, error.key) == last:
             raise error
-        last = error.key
+        last = (error.hop.known_name, error.key)
         files = error.hop.user_known_hosts
         if not files:
             raise ConnectError(

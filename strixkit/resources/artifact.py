@@ -52,7 +52,7 @@ class Artifact(Placed):
         if not self._must_be_sent(answer) or self.source is None or self.sha256 is None:
             return ()
         offset = min(int(answer["partial_bytes"]), self.size or 0)
-        return (Upload(path=self.source, sha256=self.sha256, offset=offset),)
+        return (Upload(path=self.source, target=self.path, sha256=self.sha256, offset=offset),)
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Check and place the upload, or read the file that is there once."""

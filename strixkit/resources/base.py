@@ -55,6 +55,7 @@ class Upload(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: str
+    target: str
     sha256: str
     offset: int
 

@@ -13,7 +13,7 @@ SECRET_FLAG = re.compile(r"-.*(key|token|secret|password)", re.IGNORECASE)
 
 def difference(manifest: dict[str, Any], release: str, unit_name: str, answer: Answer) -> tuple[str, str] | None:
     """What it runs and what it should run, in words; None when they agree. The first difference is enough."""
-    process = answer["unit"]["process"]
+    process = answer["unit"].get("process") or {}
     by = _by_drop_ins(answer["unit"])
     if (runs := process.get("digest", "")) != release:
         return f"runs release {runs or 'unknown'}{by}", release

@@ -23,6 +23,7 @@ class Release(Resource):
     unit: str
     candidate: str
     manifest: dict[str, Any]
+    wishes: str = Field(default="", description="digest of what the memory plan was made for")
     beside: bool = Field(description="there is memory to rehearse it while the old one serves")
 
     @property
@@ -61,9 +62,12 @@ class Release(Resource):
             changes.append(self.change("loaded", "what the files said before", "what they say", Risk.RELOAD))
         if unit["enabled"] != "enabled":
             changes.append(self.change("enabled", unit["enabled"] or "no", "enabled"))
-        if unit["active"] != "active":
+        odd = process.difference(self.manifest, self.release, self.unit_name, answer)
+        if unit["active"] == "activating" and not odd:
+            changes.append(self.change("active", "loading its model", "active"))
+        elif unit["active"] != "active":
             changes.append(self.change("active", unit["active"], "active", Risk.RESTART))
-        elif odd := process.difference(self.manifest, self.release, self.unit_name, answer):
+        elif odd:
             changes.append(self.change("process", *odd, Risk.RESTART))
         return tuple(changes)
 
@@ -83,17 +87,24 @@ class Release(Resource):
             changes.append(self.change(key, before.get(key, "not set"), after.get(key, "not set"), Risk.RESTART))
         return tuple(changes)
 
+    def _mild_step(self, field: str) -> Step:
+        """What mends a difference that needs no restart. `start` of a unit that is starting waits until it is ready."""
+        if field == "loaded":
+            return Step(step="reload", arguments={}, phase=Step.RELOAD)
+        verb = {"enabled": "enable", "active": "start"}[field]
+        return Step(step="unit", arguments={"unit": self.unit_name, "verb": verb}, phase=Step.START)
+
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Write the release's folder, then bring it into service through the gate; less for what needs less."""
-        risks = {change.risk for change in self.diff(answer)}
-        if Risk.RESTART not in risks:
-            reload = Step(step="reload", arguments={}, phase=Step.RELOAD)
-            enable = Step(step="unit", arguments={"unit": self.unit_name, "verb": "enable"}, phase=Step.START)
-            return (*([reload] if Risk.RELOAD in risks else []), *([enable] if Risk.NONE in risks else []))
+        changes = self.diff(answer)
+        if all(change.risk is not Risk.RESTART for change in changes):
+            return tuple(self._mild_step(change.field) for change in changes)
         files = {
             "unit": self.unit,
             "candidate": self.candidate,
             "manifest.json": json.dumps(self.manifest, indent=2, sort_keys=True) + "\n",
+            # In a file of its own: other wishes that lead to the same release are recorded without touching the rest.
+            "wishes": f"{self.wishes}\n",
         }
         name = {"service": self.service, "release": self.release}
         running = answer["unit"]["active"] == "active"

@@ -155,7 +155,7 @@ def test_port_taken(lab: Lab) -> None:
         outcome = _copy(lab, port=8099).deploy()
         assert not outcome.ok
         assert "port 8099 is taken by process" in outcome.error
-        assert "http.server" in outcome.error
+        assert "(python3)" in outcome.error
     finally:
         lab.ssh("kill $(ss -ltnpH 'sport = :8099' | grep -o 'pid=[0-9]*' | cut -d= -f2)")
 

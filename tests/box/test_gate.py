@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def _release_hold(lab: Lab, then):
     return on_event
 
 
-@pytest.mark.parametrize("phase", ["rehearsal", "trial", "gate"])
+@pytest.mark.parametrize("phase", ["rehearsal", "trial", "gate", "promote"])
 def test_killed_job_leaves_the_old_one_in_service(lab: Lab, phase: str) -> None:
     """Somebody stops the job's unit; no reboot comes to clean up."""
     before = lab.current()
@@ -146,6 +147,40 @@ def test_listens_on_one_address(lab: Lab) -> None:
     assert lab.deploy().ok
 
 
+def test_a_drop_in_that_replaces_the_command_stops_nothing(lab: Lab) -> None:
+    """No release could run as rendered; the deploy says so before it stops what runs."""
+    pid = lab.ssh(f"systemctl show -p MainPID --value {UNIT}")
+    lab.ssh(
+        f"mkdir -p /etc/systemd/system/{UNIT}.d && printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep 9\\n' "
+        f"> /etc/systemd/system/{UNIT}.d/x.conf && systemctl daemon-reload"
+    )
+    lab.profile = "general"
+    try:
+        outcome = lab.deploy()
+    finally:
+        lab.profile = "coding"
+        lab.ssh(f"rm -r /etc/systemd/system/{UNIT}.d && systemctl daemon-reload")
+    assert not outcome.ok
+    assert f"{UNIT}.d/x.conf replaces ExecStart" in outcome.error
+    assert lab.ssh(f"systemctl show -p MainPID --value {UNIT}") == pid
+    assert lab.deploy().changes == []
+
+
+def test_a_deploy_while_the_server_loads_waits_for_it(lab: Lab) -> None:
+    lab.ssh(
+        f"mkdir -p /run/systemd/system/{UNIT}.d && printf '[Service]\\nExecStartPost=/bin/sleep 5\\n' "
+        f"> /run/systemd/system/{UNIT}.d/slow.conf && systemctl daemon-reload && "
+        f"systemctl restart --no-block {UNIT} && sleep 1 && rm -r /run/systemd/system/{UNIT}.d && "
+        "systemctl daemon-reload"
+    )
+    pid = lab.ssh(f"systemctl show -p MainPID --value {UNIT}")
+    outcome = lab.deploy()
+    assert [(change.field, change.found) for change in outcome.changes] == [("active", "loading its model")]
+    assert outcome.ok, outcome.error
+    assert lab.ssh(f"systemctl show -p MainPID --value {UNIT}") == pid
+    assert lab.deploy().changes == []
+
+
 def test_rollback_goes_back_one_step_each_time(lab: Lab) -> None:
     names = []
     for port in (8081, 8082, 8083):
@@ -179,21 +214,33 @@ def test_disk_full_during_an_upload(lab: Lab, tmp_path: Path) -> None:
     big = tmp_path / "big.gguf"
     big.write_bytes(lab.model.read_bytes() + b"\0" * (40 << 20))
     model, lab.model = lab.model, big
-    lab.ssh("mkdir -p /var/lib/strixkit/incoming && mount -t tmpfs -o size=16m tmpfs /var/lib/strixkit/incoming")
+    folder = "/var/lib/strixkit/models"
+    lab.ssh(f"cp -a {folder} /root/kept && mount -t tmpfs -o size=40m,mode=755 tmpfs {folder}")
+    lab.ssh(f"cp -a /root/kept/. {folder}")
     try:
         with pytest.raises(StrixError, match="are to be sent"):
             lab.deploy()
+        lab.ssh(f"mount -o remount,size=150m {folder}")
 
         def fill(event) -> None:
-            if event.text.startswith("sending"):
-                lab.ssh("umount /var/lib/strixkit/incoming; mount -t tmpfs -o size=1m tmpfs /var/lib/strixkit/incoming")
+            if event.text.startswith("sending") and not lab.ssh(f"ls {folder}/filler", check=False):
+                lab.ssh(f"dd if=/dev/zero of={folder}/filler bs=1k 2>/dev/null; rm -f {folder}/nothing")
 
-        lab.ssh("umount /var/lib/strixkit/incoming")
         with pytest.raises(StrixError, match="No space left on device"):
             lab.deploy(on_event=fill)
+        # What has arrived is the beginning of the file, and the next run goes on from there.
+        size = int(lab.ssh(f"stat -c %s {folder}/.strixkit-*.partial"))
+        assert 0 < size < big.stat().st_size
+        found = lab.ssh(f"sha256sum {folder}/.strixkit-*.partial").split()[0]
+        assert found == hashlib.sha256(big.read_bytes()[:size]).hexdigest()
+        lab.ssh(f"rm {folder}/filler")
+        assert lab.deploy().ok
+        assert not any(event.text.startswith("sending") and event.text.endswith(" 10 %") for event in lab.events)
+        lab.model = model
+        assert lab.deploy().ok
     finally:
         lab.model = model
-        lab.ssh("umount /var/lib/strixkit/incoming; rm -f /var/lib/strixkit/incoming/*", check=False)
+        lab.ssh(f"umount -l {folder}; rm -rf /root/kept", check=False)
     assert lab.running() == lab.current() == before
 
 

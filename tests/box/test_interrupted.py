@@ -14,7 +14,7 @@ import pytest
 
 from strixkit import sandbox
 from strixkit.engine.events import Event
-from strixkit.errors import ConnectError
+from strixkit.errors import ConnectError, LockedError
 from strixkit.sandbox.tinymodel import EXPECTED_CONTENT
 from tests.box.lab import Abandoned, Lab
 
@@ -102,6 +102,7 @@ def test_changed_deploy(lab: Lab, interrupt: Callable[[Lab, str], None]) -> None
         assert outcome.ok, (point, outcome.error, outcome.log)
         assert lab.current() != old
         _is_good(lab, point)
+        assert lab.deploy().changes == [], point
 
 
 @pytest.mark.parametrize("gone", ["controller", "box"])
@@ -122,7 +123,7 @@ def test_model_upload(lab: Lab, tmp_path: Path, gone: str) -> None:
             lab.deploy(on_event=stop)
         if gone == "box":
             sandbox.start(lab.box.name)
-        kept = int(lab.ssh("stat -c %s /var/lib/strixkit/incoming/*.partial"))
+        kept = int(lab.ssh("stat -c %s /var/lib/strixkit/models/.strixkit-*.partial"))
         assert kept > 16 << 20
         outcome = lab.deploy()
         assert outcome.ok, (outcome.error, outcome.log)
@@ -144,6 +145,26 @@ def test_box_that_dies_while_the_controller_waits(lab: Lab, monkeypatch: pytest.
     sandbox.start(lab.box.name)
     assert lab.deploy().ok
     _is_good(lab, "dead box")
+
+
+def test_a_session_whose_controller_vanished_holds_no_lock(lab: Lab) -> None:
+    """Its connection does not show it: sshd waits for a controller that says nothing any more."""
+    assert lab.deploy().ok
+    lab.profile = "coding" if lab.current_profile() == "general" else "general"
+
+    def vanish() -> None:
+        # The session's sshd is stopped, so the end of the connection does not reach the agent.
+        lab.ssh("kill -STOP $(ps -o ppid= -p $(pgrep -f '^python3 -I -S -c'))")
+        raise Abandoned
+
+    with pytest.raises(Abandoned):
+        lab.deploy(hold_at="0:release:release:main", on_held=vanish)
+    with pytest.raises(LockedError):
+        lab.deploy()
+    lab.ssh("for i in $(seq 60); do pgrep -f '^python3 -I -S -c' >/dev/null || break; sleep 1; done")
+    lab.ssh("touch /run/strixkit/go-on")
+    assert lab.deploy().ok
+    _is_good(lab, "vanished")
 
 
 def test_power_cut_in_the_middle_of_dpkg(lab: Lab) -> None:

@@ -79,7 +79,7 @@ def activate(step: Step, report: Report) -> None:
         with contextlib.suppress(OSError):  # a full /run must not keep the old release from being started
             report("restore")
         restored = restore(service)
-        raise ActivationError("release %s did not pass: %s; %s" % (release, error, restored), [], log) from error
+        raise ActivationError("release %s did not pass: %s; %s" % (release, error, restored), log) from error
     report("promoted")
     _prune(service)
 
@@ -119,15 +119,14 @@ def rehearse(service: str, folder: str, manifest: "Dict[str, Any]", report: Repo
         argv = [word.replace(PORT_MARK, str(port)) for word in manifest["candidate_argv"]]
         _pass_gate(name, dict(manifest, argv=argv, gate_address="127.0.0.1"), port)
     except RuntimeError as error:
-        raise ActivationError(
-            "rehearsal failed, nothing was stopped: %s" % error, [], systemd.log_tail(name)
-        ) from error
+        raise ActivationError("rehearsal failed, nothing was stopped: %s" % error, systemd.log_tail(name)) from error
     finally:
         _discard(name, path)
 
 
-def _discard(name: str, path: str) -> None:
-    systemd.systemctl("stop", "--", name, check=False)
+def _discard(name: str, path: str, *, stop: bool = True) -> None:
+    if stop:
+        systemd.systemctl("stop", "--", name, check=False)
     with contextlib.suppress(OSError):
         os.unlink(path)
     systemd.systemctl("reset-failed", "--", name, check=False)
@@ -144,12 +143,14 @@ def _start_trial(name: str, text: str) -> None:
 
 def restore(service: str) -> str:
     """Take the trial away and let what is in /etc run again; says what runs now. Nothing before the start may raise."""
-    name = _unit(service)
-    with contextlib.suppress(OSError):
-        _discard(name, os.path.join(paths.TRIAL_UNITS, name))
+    name, current = _unit(service), _current(service)
+    with contextlib.suppress(OSError, RuntimeError):
+        pid = int(systemd.show([name])[name].get("MainPID", "0") or 0)
+        # The trial may have failed before it stopped anything.
+        runs_current = bool(current) and systemd.process(pid).get("digest") == current
+        _discard(name, os.path.join(paths.TRIAL_UNITS, name), stop=not runs_current)
     if not os.path.exists(os.path.join(paths.UNITS, name)):
         return "no release was in service before, so none is now"
-    current = _current(service)
     try:
         try:
             systemd.systemctl("start", "--", name)

@@ -54,7 +54,7 @@ def link(path: str, target: str) -> None:
 def write_json(path: str, value: Any, mode: int = 0o600) -> None:
     """Write `value` as JSON, atomically; the folder is made (0700) when missing."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    write(path, json.dumps(value, ensure_ascii=False, sort_keys=True).encode() + b"\n", mode)
+    write(path, json.dumps(value, sort_keys=True).encode() + b"\n", mode)
 
 
 def read_json(path: str) -> Optional[Any]:

@@ -5,27 +5,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
-from strixkit.remote.agent import paths, systemd
+from strixkit.remote.agent import credentials, paths, systemd
 
 Check = Dict[str, Any]
-REQUEST_SECONDS = 300
+REQUEST_SECONDS = 1800  # a client that reconnects first may have a prompt of 200,000 tokens before the gate's
 QUESTION = "Recite the alphabet."
 
 
 def _check(name: str, ok: bool, text: str) -> Check:
     return {"name": name, "ok": ok, "text": text}
-
-
-def _key(service_key: Optional[str]) -> str:
-    if not service_key:
-        return ""
-    try:
-        with open(service_key, encoding="utf-8") as handle:
-            return handle.readline().strip()
-    except OSError:
-        return ""
 
 
 def ask(port: int, path: str, key: str, body: Any = None, address: str = "127.0.0.1") -> "Tuple[int, Any]":
@@ -35,7 +25,7 @@ def ask(port: int, path: str, key: str, body: Any = None, address: str = "127.0.
     connection = http.client.HTTPConnection(address, port, timeout=REQUEST_SECONDS)
     headers = {"Content-Type": "application/json"}
     if not (key.isascii() and key.isprintable()):
-        raise OSError("the key file holds more than one line of printable characters")
+        raise OSError("the key file holds something else than one line of printable ASCII")
     if key:
         headers["Authorization"] = "Bearer " + key
     try:
@@ -55,7 +45,7 @@ def ask(port: int, path: str, key: str, body: Any = None, address: str = "127.0.
 
 def check(unit: str, manifest: "Dict[str, Any]", port: int) -> "List[Check]":
     """All checks of a running release, worst news included; never raises for what the server does."""
-    key = _key(manifest.get("key_file"))
+    key = credentials.first_line(str(manifest["key_file"])) or "" if manifest.get("key_file") else ""
     address = str(manifest.get("gate_address", "127.0.0.1"))
     try:
         return [

@@ -29,8 +29,7 @@ def held(service: str) -> Dict[str, Any]:
         "release": str(manifest.get("release", "")),
         "memory": manifest.get("memory", {}),
         "choice": manifest.get("choice", {}),
-        # A file of its own wins: the wishes may have changed without another release to come of it.
-        "wishes": read_text(home + "/wishes") or str(manifest.get("wishes", "")),
+        "wishes": read_text(home + "/wishes") or "",
     }
 
 

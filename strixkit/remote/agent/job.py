@@ -23,7 +23,7 @@ HOLD_SECONDS = 120
 
 def start(request: Dict[str, Any], agent: bytes) -> Optional[Dict[str, Any]]:
     """Start the job; returns None, or the lock of the job that is already running."""
-    starting = lock.take(paths.RUN + "/start.lock")
+    starting = lock.wait(lock.START)
     if starting is None:
         return {
             "owner": "another run",
@@ -41,6 +41,7 @@ def start(request: Dict[str, Any], agent: bytes) -> Optional[Dict[str, Any]]:
                 os.unlink(leftover)
         atomic.write(PROGRAM, agent, 0o600)
         atomic.write_json(lock.REQUEST, dict(request, lock=lock.describe(request)))
+        lock.watch()
         # A name for each job: systemd may not have forgotten the unit of the one before yet.
         _spawn("strixkit-job-%s.service" % request["job"], str(request["what"]))
     finally:
@@ -84,7 +85,7 @@ def follow(session: int) -> Iterator[Dict[str, Any]]:
     session: the descriptor that becomes readable when the controller is gone; then this ends, and with it the
     claim that somebody watches.
     """
-    watch = lock.take(lock.WATCHED)
+    lock.watch()
     try:
         with open(EVENTS, "rb") as handle:
             pending = b""
@@ -100,12 +101,13 @@ def follow(session: int) -> Iterator[Dict[str, Any]]:
                 if not alive:
                     yield {"event": "end", "ok": False, "error": "the job was ended from outside"}
                     return
-                # The controller is silent while it watches, so readable means that its side is closed.
+                # While it watches, the controller says only that it is alive; the end of the file is its end.
                 if select.select([session], [], [], 0.02)[0]:
-                    raise RuntimeError("the controller is gone")
+                    if not os.read(session, 4096):
+                        raise RuntimeError("the controller is gone")
+                    lock.heard()
     finally:
-        if watch is not None:
-            os.close(watch)
+        lock.unwatch()
 
 
 class Recorder:
@@ -117,7 +119,7 @@ class Recorder:
 
     def emit(self, **event: Any) -> None:
         """Add one event."""
-        os.write(self.fd, json.dumps(event, ensure_ascii=False).encode() + b"\n")
+        os.write(self.fd, json.dumps(event).encode() + b"\n")
 
     def reached(self, point: str) -> None:
         """Say that a point is reached; hold there (at most HOLD_SECONDS) if the request names it."""
@@ -133,8 +135,11 @@ def clean_up() -> int:
     """Runs after every job, however it ended; has work only when the job was killed."""
     from strixkit.remote.agent import activate
 
-    if activate.leftovers() and lock.wait(lock.ALIVE) is not None:
+    begun = journal.unfinished(journal.entries())
+    if (begun or activate.leftovers()) and lock.wait(lock.ALIVE) is not None:
         activate.clean_up()
+        if begun:
+            journal.append(dict(begun, event="end", ok=False, error="the job was ended from outside"))
     return 0
 
 

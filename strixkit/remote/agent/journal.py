@@ -18,7 +18,7 @@ def now() -> str:
 def append(entry: Dict[str, Any]) -> None:
     """Add one line and make it survive a power cut. A line that a cut left unfinished is ended first."""
     os.makedirs(paths.STATE, mode=0o755, exist_ok=True)
-    line = json.dumps(dict(entry, at=now()), ensure_ascii=False, sort_keys=True).encode() + b"\n"
+    line = json.dumps(dict(entry, at=now()), sort_keys=True).encode() + b"\n"
     with open(paths.JOURNAL, "a+b", opener=_private) as handle:
         if handle.tell():
             handle.seek(-1, os.SEEK_END)

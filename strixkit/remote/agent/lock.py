@@ -18,9 +18,13 @@ GRACE_SECONDS = 2
 REQUEST = paths.RUN + "/job.json"
 ALIVE = paths.RUN + "/job.lock"  # locked while the job runs
 WATCHED = paths.RUN + "/watch.lock"  # locked while a session watches it
+START = paths.RUN + "/start.lock"  # locked for moments, while a session takes one of the others
 CLAIM = paths.RUN + "/claim.lock"  # locked by a session that sends files before its job
 CLAIMED = paths.RUN + "/claim.json"
+SILENCE_SECONDS = 30  # the controller answers each `alive` of the agent, which comes every 10 s
 _claim: Optional[int] = None  # this session's own claim
+_watch: Optional[int] = None  # this session's own watch
+_heard = time.monotonic()
 
 
 def take(path: str, kind: int = fcntl.LOCK_EX) -> Optional[int]:
@@ -77,10 +81,17 @@ def describe(request: Dict[str, Any]) -> Dict[str, Any]:
 def claim(request: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     """Lock the box for this session, which ends with its process; returns None, or the lock of another run."""
     global _claim  # noqa: PLW0603  the process is the session
-    running = state()
-    if running is not None or _claim is not None:
-        return running
-    _claim = wait(CLAIM)
+    if _claim is not None:
+        return None
+    starting = wait(START)
+    try:
+        running = state()
+        if running is not None:
+            return running
+        _claim = wait(CLAIM)
+    finally:
+        if starting is not None:
+            os.close(starting)
     if _claim is None:
         return dict(atomic.read_json(CLAIMED) or {}, watched=True)
     atomic.write_json(CLAIMED, describe(request))
@@ -88,6 +99,37 @@ def claim(request: Dict[str, Any]) -> Optional[Dict[str, Any]]:
     expiry.daemon = True
     expiry.start()
     return None
+
+
+def watch() -> None:
+    """Say that this session watches the job; nothing happens if another one says so already."""
+    global _watch  # noqa: PLW0603  the process is the session
+    if _watch is None:
+        _watch = wait(WATCHED)
+
+
+def unwatch() -> None:
+    """Watch no longer."""
+    global _watch  # noqa: PLW0603
+    if _watch is not None:
+        os.close(_watch)
+        _watch = None
+
+
+def is_ours() -> bool:
+    """Whether this session holds a lock, so that others wait for it."""
+    return _claim is not None or _watch is not None
+
+
+def heard() -> None:
+    """Something came from the controller."""
+    global _heard  # noqa: PLW0603
+    _heard = time.monotonic()
+
+
+def silent() -> bool:
+    """Whether nothing came for so long that the controller must be gone; its connection may not show it for 15 min."""
+    return time.monotonic() - _heard > SILENCE_SECONDS
 
 
 def wait(path: str) -> Optional[int]:

@@ -17,16 +17,23 @@ _SENDING = threading.Lock()
 
 
 def _send(value: Dict[str, Any]) -> None:
-    data = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    data = json.dumps(value).encode() + b"\n"
     with _SENDING:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
 
 def _say_alive() -> None:
-    """Tell the controller that the box is still there, however long an answer takes."""
+    """Tell the controller that the box is still there, however long an answer takes.
+
+    It answers with an empty line. A session that holds a lock and hears nothing has lost its controller.
+    """
+    from strixkit.remote.agent import lock
+
     while True:
         time.sleep(ALIVE_SECONDS)
+        if lock.is_ours() and lock.silent():
+            os._exit(75)
         _send({"event": "alive"})
 
 
@@ -79,15 +86,18 @@ def _watch() -> Dict[str, Any]:
 
 
 def claim(request: Request) -> Dict[str, Any]:
-    """Lock the box for this session before files are sent, and say how much room they have."""
-    from strixkit.remote.agent import lock, paths
+    """Lock the box for this session before files are sent."""
+    from strixkit.remote.agent import lock
 
-    held = lock.claim(request)
-    if held:
-        return {"locked": held}
-    os.makedirs(paths.INCOMING, mode=0o700, exist_ok=True)
-    room = os.statvfs(paths.INCOMING)
-    return {"free_bytes": room.f_bavail * room.f_frsize}
+    return {"locked": lock.claim(request)}
+
+
+def room(request: Request) -> Dict[str, Any]:
+    """The folder where a file will be, made if there is none yet, and its free bytes."""
+    folder = os.path.dirname(str(request["target"]))
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    found = os.statvfs(folder)
+    return {"folder": folder, "free_bytes": found.f_bavail * found.f_frsize}
 
 
 def receive(request: Request) -> Dict[str, Any]:
@@ -103,11 +113,17 @@ def receive(request: Request) -> Dict[str, Any]:
     data = sys.stdin.buffer.read(size)
     if len(data) < size:
         sys.exit("the connection ended in the middle of an upload")
-    path = os.path.join(paths.INCOMING, os.path.basename(str(request["sha256"])) + ".partial")
-    with open(path, "ab") as handle:
+    path = paths.partial(str(request["target"]), str(request["sha256"]))
+    with open(path, "ab", opener=_private) as handle:
+        if handle.tell() < offset:
+            raise RuntimeError("the piece before byte %d is missing" % offset)
         handle.truncate(offset)  # what was sent before is a prefix of the same file
         handle.write(data)
     return {"bytes": offset + size}
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def journal(request: Request) -> Any:
@@ -149,6 +165,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "apply": apply,
     "attach": attach,
     "claim": claim,
+    "room": room,
     "receive": receive,
     "journal": journal,
     "key": key,
@@ -164,10 +181,15 @@ def _agent() -> bytes:
 
 def serve(requests: BinaryIO) -> None:
     """Answer until the connection ends."""
+    from strixkit.remote.agent import lock
+
     while True:
         line = requests.readline(MAX_LINE)
         if not line:
             return
+        lock.heard()
+        if line == b"\n":
+            continue
         try:
             request = json.loads(line)
             answer = REQUESTS[request["do"]](request)

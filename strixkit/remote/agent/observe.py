@@ -111,7 +111,7 @@ def artifact(question: Question) -> Answer:
         kind = _described(info)["type"]
         answer.update(exists=True, type=kind, size=info.st_size, sha256=hashes.recorded(target))
     if question.get("sha256"):
-        partial = os.path.join(paths.INCOMING, str(question["sha256"]) + ".partial")
+        partial = paths.partial(target, str(question["sha256"]))
         if os.path.exists(partial):
             answer["partial_bytes"] = os.path.getsize(partial)
     return answer
@@ -136,7 +136,6 @@ def release(question: Question, unit: Answer, log: List[Dict[str, Any]]) -> Answ
         "installed": read_text(os.path.join(paths.UNITS, name)),
         "binary": os.path.realpath(str(question["binary"])) if question.get("binary") else "",
         "loaded": credentials.loaded(name, str(question["key"])) if question.get("key") and unit["process"] else None,
-        "trial": os.path.exists(os.path.join(paths.TRIAL_UNITS, name)),
     }
 
 

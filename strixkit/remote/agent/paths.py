@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 STATE = "/var/lib/strixkit"  # survives a reboot: journal, releases, recorded hashes
 RUN = "/run/strixkit"  # gone with a reboot: the running job, its lock
 JOURNAL = STATE + "/journal.jsonl"
 HASHES = STATE + "/hashes.json"
-INCOMING = STATE + "/incoming"
 SERVICES = STATE + "/services"
 LOCAL_FACTS = "/etc/strixkit/facts.d"
 CREDENTIALS = "/etc/strixkit/credentials"
@@ -14,3 +15,8 @@ UNITS = "/etc/systemd/system"
 WANTS = UNITS + "/multi-user.target.wants"  # where enabled units are linked
 TRIAL_UNITS = "/run/systemd/system.control"  # wins over UNITS, and is gone with a reboot
 CANDIDATE_UNITS = "/run/systemd/system"
+
+
+def partial(target: str, sha256: str) -> str:
+    """Where a file is received: beside its target, so that one rename puts it in place."""
+    return os.path.join(os.path.dirname(target), ".strixkit-%s.partial" % os.path.basename(sha256))

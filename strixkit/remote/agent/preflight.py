@@ -13,11 +13,10 @@ HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # by ProtectH
 
 
 class ActivationError(RuntimeError):
-    """The release is not in service; carries the gate's checks and the server's last lines."""
+    """The release is not in service; carries the server's last lines."""
 
-    def __init__(self, message: str, checks: "List[Dict[str, Any]]", log: "List[str]") -> None:
+    def __init__(self, message: str, log: "List[str]") -> None:
         super().__init__(message)
-        self.checks = checks
         self.log = log
 
 
@@ -32,16 +31,20 @@ def preflight(manifest: "Dict[str, Any]", running: "Dict[str, str]") -> None:
         _check_visible(os.path.realpath(path))
     if _as_user(manifest, ["head", "-c", "4", "--", model]).returncode != 0:
         raise RuntimeError("user %s may not read model %s" % (manifest["user"], model))
+    for path in running.get("DropInPaths", "").split():
+        if "ExecStart=" in (atomic.read_text(path) or ""):
+            raise RuntimeError("%s replaces ExecStart, so no release could run as rendered: remove it" % path)
     port = int(manifest["port"])
     ours = int(running.get("MainPID", "0") or 0)
     others = [pid for pid in systemd.listeners(port) if pid != ours]
     if others:
-        command = (atomic.read_text("/proc/%d/cmdline" % others[0]) or "").replace("\0", " ").strip()
-        raise RuntimeError("port %d is taken by process %d (%s)" % (port, others[0], command or "unknown"))
+        # Its name only: a command line may hold an API key.
+        name = atomic.read_text("/proc/%d/comm" % others[0]) or "unknown"
+        raise RuntimeError("port %d is taken by process %d (%s)" % (port, others[0], name))
     done = _as_user(manifest, [_without_credentials(word) for word in manifest["argv"]] + ["--version"])
     if done.returncode != 0:
         lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
-        raise ActivationError("the server does not accept its arguments", [], lines[-20:])
+        raise ActivationError("the server does not accept its arguments", lines[-20:])
 
 
 def _check_visible(path: str) -> None:

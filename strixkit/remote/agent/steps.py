@@ -7,7 +7,6 @@ import grp
 import os
 import pwd
 import secrets
-import shutil
 import subprocess
 from typing import Any, Callable, Dict
 
@@ -62,8 +61,9 @@ def secret(step: Step, report: Report) -> None:
     """
     uid, gid = _owner(step)
     path = str(step["path"])
-    found = credentials.stripped(credentials.read(path)) if os.path.isfile(path) else b""
-    data = (found or ("sk-" + secrets.token_urlsafe(32)).encode()) + b"\n"
+    data = credentials.read(path) if os.path.isfile(path) else b""
+    if not credentials.valid(data):
+        data = (credentials.stripped(data) or ("sk-" + secrets.token_urlsafe(32)).encode()) + b"\n"
     atomic.write(path, data, int(step["mode"]), uid, gid)
 
 
@@ -113,7 +113,7 @@ def check_hash(step: Step, report: Report) -> None:
 def place(step: Step, report: Report) -> None:
     """Check an uploaded file's hash and rename it to its place; a wrong one is thrown away."""
     sha256, path = str(step["sha256"]), str(step["path"])
-    partial = os.path.join(paths.INCOMING, sha256 + ".partial")
+    partial = paths.partial(path, sha256)
     found = hashes.compute(partial, report)
     if found != sha256:
         os.unlink(partial)
@@ -123,16 +123,7 @@ def place(step: Step, report: Report) -> None:
         os.fsync(handle.fileno())
     os.chown(partial, uid, gid)
     os.chmod(partial, int(step["mode"]))
-    if os.stat(partial).st_dev == os.stat(os.path.dirname(path)).st_dev:
-        os.rename(partial, path)
-    else:
-        near = path + ".strixkit-partial"
-        shutil.copy2(partial, near)
-        os.chown(near, uid, gid)
-        with open(near, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.rename(near, path)
-        os.unlink(partial)
+    os.rename(partial, path)
     atomic.sync_directory(os.path.dirname(path))
     hashes.record(path, sha256)
 

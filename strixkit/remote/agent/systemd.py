@@ -8,7 +8,7 @@ from typing import Any, Dict, List
 
 from strixkit.remote.agent.atomic import read_text
 
-PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,FragmentPath,DropInPaths,NeedDaemonReload,Result"
+PROPERTIES = "Id,ActiveState,UnitFileState,MainPID,DropInPaths,NeedDaemonReload"
 DIGEST = b"STRIXKIT_DIGEST="
 
 
@@ -55,14 +55,10 @@ def unit(name: str, properties: Dict[str, str]) -> Dict[str, Any]:
     """Everything of one unit: properties, file, running process."""
     pid = int(properties.get("MainPID", "0") or 0)
     return {
-        "load": properties.get("LoadState", ""),
         "active": properties.get("ActiveState", ""),
-        "sub": properties.get("SubState", ""),
         "enabled": properties.get("UnitFileState", ""),
-        "path": properties.get("FragmentPath", ""),
         "drop_ins": properties.get("DropInPaths", "").split(),
         "reload_needed": properties.get("NeedDaemonReload", "") == "yes",
-        "result": properties.get("Result", ""),
         "process": process(pid) if pid else {},
     }
 

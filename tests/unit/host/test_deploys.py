@@ -48,7 +48,7 @@ class Box:
         desired = self.describe(replan=replan)
         for item in desired.resources:
             if isinstance(item, Release):
-                self.manifests[item.service] = {**item.manifest}
+                self.manifests[item.service] = {**item.manifest, "wishes": item.wishes}
                 self.grow(item.service, 0.0)
             if isinstance(item, File) and item.path.endswith("/wishes"):
                 self.manifests[item.path.split("/")[5]]["wishes"] = (item.content or "").strip()

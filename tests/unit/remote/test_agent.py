@@ -84,13 +84,14 @@ def test_the_holder_of_the_package_lock_is_named_in_the_end(tmp_path: Path, monk
 def test_bytes_that_cannot_be_written_are_no_requests() -> None:
     """A file whose bytes look like a request, and a disk that does not take them."""
     evil = json.dumps({"do": "observe", "questions": []}).encode() + b"\n"
-    code = (
-        f"from strixkit.remote.agent import paths; paths.INCOMING = '/proc/nowhere'; {BOOTSTRAP % ('', len(bundle()))}"
-    )
-    head = json.dumps({"do": "receive", "sha256": "0" * 64, "offset": 0, "size": len(evil)}).encode() + b"\n"
+    code = BOOTSTRAP % ("", len(bundle()))
+    head = {"do": "receive", "target": "/proc/nowhere/x.gguf", "sha256": "0" * 64, "offset": 0, "size": len(evil)}
     after = json.dumps({"do": "observe", "questions": [{"ask": "path", "path": "/nonexistent"}]}).encode() + b"\n"
     done = subprocess.run(
-        [sys.executable, "-c", code], input=bundle() + head + evil + after, capture_output=True, check=True
+        [sys.executable, "-c", code],
+        input=bundle() + json.dumps(head).encode() + b"\n" + evil + after,
+        capture_output=True,
+        check=True,
     )
     hello, failed, answer = [json.loads(line) for line in done.stdout.splitlines()]
     assert hello["event"] == "hello"

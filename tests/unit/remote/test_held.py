@@ -54,9 +54,7 @@ def test_mapped_files_are_not_held() -> None:
 def test_a_service_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process stands for it."""
     (tmp_path / "main/current").mkdir(parents=True)
-    manifest = (
-        '{"release": "0123456789ab", "memory": {"device_start_mib": 1}, "choice": {"kv": "f16"}, "wishes": "old"}'
-    )
+    manifest = '{"release": "0123456789ab", "memory": {"device_start_mib": 1}, "choice": {"kv": "f16"}}'
     (tmp_path / "main/current/manifest.json").write_text(manifest)
     (tmp_path / "main.procs").write_text(f"{os.getpid()}\n")
     monkeypatch.setattr(agent.paths, "SERVICES", str(tmp_path))
@@ -65,7 +63,7 @@ def test_a_service_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found["running"]
     assert found["host_bytes"] > MIB
     assert (found["release"], found["memory"]) == ("0123456789ab", {"device_start_mib": 1})
-    assert (found["choice"], found["wishes"]) == ({"kv": "f16"}, "old")
+    assert (found["choice"], found["wishes"]) == ({"kv": "f16"}, "")
     (tmp_path / "main/current/wishes").write_text("new\n")
     assert agent.held("main")["wishes"] == "new"
     absent = agent.held("other")
