@@ -123,7 +123,7 @@ def _deploy(
     access = _access(prompt)
     with renderer(quiet=as_json) as emit:
         reports = each(
-            hosts, lambda item: verbs.deploy(item, access, emit, what=what, profiles=profiles, replan=replan), emit
+            hosts, lambda item: verbs.deploy(item, access, emit, what=what, profiles=profiles, replan=replan)
         )
     _report(reports, as_json=as_json, applied=True)
     if code := exit_code(reports):
@@ -236,9 +236,9 @@ def _plan(
     access = _access(prompt and not facts)
     with renderer(quiet=as_json) as emit:
         if facts:
-            reports = each(hosts, lambda item: verbs.plan_from_facts(item, Path(facts), profiles=profiles), emit)
+            reports = each(hosts, lambda item: verbs.plan_from_facts(item, Path(facts), profiles=profiles))
         else:
-            reports = each(hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan), emit)
+            reports = each(hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan))
     _report(reports, as_json=as_json, applied=False)
     if full and not as_json:
         from strixkit.display.plan import show
@@ -269,9 +269,7 @@ def rollback(
 
         access = _access(prompt_sudo_password)
         with renderer(quiet=json) as emit:
-            reports = each(
-                _hosts(host, inventory), lambda item: verbs.rollback(item, access, emit, service=service), emit
-            )
+            reports = each(_hosts(host, inventory), lambda item: verbs.rollback(item, access, emit, service=service))
         _report(reports, as_json=json, applied=True)
         if code := exit_code(reports):
             raise Exit(code=code)

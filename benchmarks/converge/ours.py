@@ -57,7 +57,7 @@ def main() -> int:
         finally:
             session.close()
 
-    reports = each(hosts, work, ignore)
+    reports = each(hosts, work)
     for report in reports:
         print(report.outcome.host, len(report.outcome.changes), report.outcome.round_trips, report.outcome.error)
     return exit_code(reports)

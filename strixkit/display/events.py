@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-MARKS = {"change": "~", "fixed": "FIXED ", "failed": "FAILED", "note": "note:", "error": "ERROR", "progress": "  ..."}
+MARKS = {"change": "~", "fixed": "FIXED ", "failed": "FAILED", "note": "note:", "progress": "  ..."}
 
 
 def _line(event: Event) -> str:

@@ -34,15 +34,20 @@ def _applied(outcome: Outcome) -> list[str]:
     if outcome.ok and not outcome.changes:
         return [f"{outcome.host}  unchanged ({outcome.round_trips} round trips)"]
     if outcome.ok:
-        return [f"{outcome.host}  done: {len(outcome.changes)} changes, all seen to be so afterwards"]
+        return [f"{outcome.host}  done: {_count(outcome)}, all seen to be so afterwards"]
     lines = [f"{outcome.host}  FAILED: {clean(outcome.error) or 'some wishes are not true after the run'}"]
-    if words := _cause(outcome):
-        lines.append(f"{outcome.host}    cause: {clean(words)}")
-    lines += [f"{outcome.host}    still: {change_line(change)}" for change in outcome.remaining]
+    news = [change for change in outcome.remaining if change not in outcome.changes]
+    lines += [f"{outcome.host}    still: {change_line(change)}" for change in news]
     if outcome.log:
         lines.append(f"{outcome.host}    the server's last lines:")
         lines += [f"{outcome.host}      | {clean(line)}" for line in outcome.log[-LOG_LINES:]]
+    if words := _cause(outcome):
+        lines.append(f"{outcome.host}    cause: {clean(words)}")
     return lines
+
+
+def _count(outcome: Outcome) -> str:
+    return f"{len(outcome.changes)} change{'' if len(outcome.changes) == 1 else 's'}"
 
 
 def _planned(outcome: Outcome) -> list[str]:
@@ -58,7 +63,7 @@ def _planned(outcome: Outcome) -> list[str]:
             lines += [f"{outcome.host}      {line}" for line in diff_lines(change)]
     risky = [change for change in outcome.changes if change.risk is Risk.RESTART]
     restart = ", restarts a service" if risky else ""
-    return [*lines, f"{outcome.host}  {len(outcome.changes)} changes{restart}"]
+    return [*lines, f"{outcome.host}  {_count(outcome)}{restart}"]
 
 
 def document(reports: Sequence[Report]) -> str:

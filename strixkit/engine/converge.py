@@ -79,17 +79,26 @@ class Outcome:
         return not self.error and (not self.applied or not self.remaining)
 
 
-def look(session: Conversation, describe: Describe, emit: Emit) -> tuple[Desired, Plan]:
-    """Facts and states: two round trips. Attaches first to a job that an earlier, lost run left behind."""
+def look(session: Conversation, describe: Describe, emit: Emit, *, only: bool) -> tuple[Desired, Plan]:
+    """Facts and states: two round trips.
+
+    only: for who changes nothing, a run that goes on is worth a note. Otherwise this attaches to one that an earlier,
+    lost controller left behind, and raises LockedError for one that is watched.
+    """
     while True:
         answer = session.request("facts", **describe.facts_request())
         job = answer.get("job")
         if not job:
             break
+        if only:
+            text = f"{job.get('owner')} is at work there since {job.get('since')} ({job.get('what')}); this will change"
+            emit(Event(session.host, "note", text))
+            break
         if job.get("watched"):
             raise locked(session.host, job)
         emit(Event(session.host, "note", f"a run of {job.get('owner')} still goes on there: attaching to it"))
         session.request("attach", on_event=_relay(session.host, emit))
+        emit(Event(session.host, "note", "that run has ended; looking at what is left to do"))
     desired = describe.desired(answer)
     plan = observe(session, desired.resources)
     begun = answer.get("unfinished")
@@ -119,7 +128,7 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
     outcome = Outcome(session.host)
     for _ in range(MAX_STAGES):
         try:
-            desired, plan = look(session, describe, emit)
+            desired, plan = look(session, describe, emit, only=False)
             outcome.notes, outcome.shown = list(desired.notes), desired.shown
             if plan.changes:
                 apply(session, plan, job, emit, outcome)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from strixkit.config.host import Host
 from strixkit.engine.converge import Outcome
-from strixkit.engine.events import Emit, Event
 from strixkit.errors import StrixError
 
 AT_ONCE = 16
@@ -22,18 +21,16 @@ class Report:
     exit_code: int
 
 
-def each(hosts: Sequence[Host], work: Callable[[Host], Outcome], emit: Emit) -> list[Report]:
+def each(hosts: Sequence[Host], work: Callable[[Host], Outcome]) -> list[Report]:
     """Run `work` for each host in threads; reports come in the order of the hosts."""
 
     def one(host: Host) -> Report:
         try:
             outcome = work(host)
         except StrixError as error:
-            emit(Event(host.name, "error", str(error)))
             return Report(Outcome(host.name, error=error.text), error.exit_code)
         except Exception as error:  # a bug, but of one host: the reports of the others must not be lost with it
             text = f"unexpected {type(error).__name__}: {error}"
-            emit(Event(host.name, "error", f"{host.name}: {text}"))
             return Report(Outcome(host.name, error=text), 1)
         return Report(outcome, 0 if outcome.ok else 1)
 

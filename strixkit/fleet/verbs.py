@@ -90,7 +90,7 @@ def deploy(
 def plan(host: Host, access: Access, emit: Emit, *, profiles: dict[str, str], replan: bool = False) -> Outcome:
     """Look at the host and compare; nothing is changed."""
     with _open_and_describe(host, access, profiles, preview=True, replan=replan) as (session, description):
-        desired, found = look(session, description, emit)
+        desired, found = look(session, description, emit, only=True)
         return _planned(host, desired, found, session.round_trips)
 
 

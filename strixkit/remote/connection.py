@@ -119,7 +119,7 @@ def _unreachable(host: str, hop: Hop, error: Exception, said: str) -> ConnectErr
             host=host,
             hint=f"ssh -p {hop.port} {hop.user}@{hop.hostname} must work without a password; ssh-copy-id helps",
         )
-    why = str(error) or type(error).__name__
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
     if hop.proxy_command:
         why += f" (ProxyCommand {hop.proxy_command}{': ' + said if said else ''})"
     return ConnectError(

@@ -11,7 +11,7 @@ from strixkit.resources import process
 from strixkit.resources.activation import release_question
 from strixkit.resources.base import Answer, Change, Question, Resource, Risk, Step
 
-SHOWN = ("profile", "model", "runtime", "context", "port")
+SHOWN = ("profile", "model", "runtime")
 
 
 class Release(Resource):

@@ -25,7 +25,7 @@ class _Pattern:
 
 # The first that matches wins: causes before their consequences.
 PATTERNS = (
-    _Pattern("port-in-use", r"couldn't bind HTTP server socket, hostname: (\S+), port: (\d+)|port \d+ is taken",
+    _Pattern("port-in-use", r"couldn't bind HTTP server socket, hostname: (\S+), port: (\d+)",
              "the port is taken, or the address is none of this machine's", "ss -ltnp shows who has the port"),
     _Pattern("unknown-tensor-type", r"tensor '([^']+)' has invalid ggml type (\d+)",
              "the model has tensor types that this build does not know (ROCmFP4?)", "set strix_runtime: rocmfp4"),

@@ -30,10 +30,10 @@ def run(*words: str) -> None:
     argv = command(*words)
     if argv[0] == "sudo":
         print(f"needs root for boxes: {' '.join(argv)}")
-    done = subprocess.run(argv, check=False)
+    done = subprocess.run(argv, check=False, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         error = InputError if done.returncode == 2 else StrixError
-        raise error(f"strixkit.sandbox {words[0]} failed (exit {done.returncode})", hint="the lines above say why")
+        raise error(done.stderr.strip().removeprefix("error: ") or f"{' '.join(argv)}: exit {done.returncode}")
 
 
 def boxes() -> list[dict[str, Any]]:

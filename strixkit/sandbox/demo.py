@@ -37,12 +37,16 @@ def run(*, keep: bool) -> None:
 
     begun = time.monotonic()
     model()
-    print(f"booting {BOX}: a systemd-nspawn machine with its own systemd, sshd and apt")
-    client.up([BOX])
+    was_up = any(box["name"] == BOX and box["pid"] for box in client.boxes())
+    if was_up:
+        print(f"{BOX} is up already: deploying to it, and leaving it up")
+    else:
+        print(f"booting {BOX}: a systemd-nspawn machine with its own systemd, sshd and apt")
+        client.up([BOX])
     host = load_inventory(INVENTORY).select(BOX)[0]
     access = verbs.Access()
     with renderer(quiet=False) as emit:
-        reports = each([host], lambda item: verbs.deploy(item, access, emit, what="demo", profiles={}), emit)
+        reports = each([host], lambda item: verbs.deploy(item, access, emit, what="demo", profiles={}))
     print("\n".join(summary(reports, applied=True)))
     if reports[0].exit_code:
         raise StrixError("the demo's deploy failed", hint="the lines above say why; invoke sandbox ssh to look around")
@@ -50,7 +54,8 @@ def run(*, keep: bool) -> None:
     print(f"\nasking: {QUESTION}")
     print("\n".join(lines(verbs.ask(host, access, service="main", text=QUESTION))))
     print(f"\n{time.monotonic() - begun:.0f} s in all. The model only recites; server, systemd and drafts are real.")
-    if keep:
-        print(f"{BOX} stays up: invoke ask --host {BOX} --text Hello; invoke sandbox ssh; invoke sandbox down")
+    if keep or was_up:
+        print(f"{BOX} stays up; go on with: . .venv/bin/activate; invoke ask --host {BOX} --text Hello")
+        print("to look around in it: invoke sandbox ssh; to end it: invoke sandbox down")
     else:
         client.run("down", BOX)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from strixkit.errors import ConnectError, InputError, LockedError
+from strixkit.fleet import verbs
 from tests.box.lab import Abandoned, Lab
 
 pytestmark = pytest.mark.box
@@ -94,6 +95,10 @@ def test_locked(lab: Lab) -> None:
         with pytest.raises(LockedError, match=r"locked by .* since .* for test") as caught:
             lab.deploy()
         assert caught.value.exit_code == 75
+        notes: list[str] = []
+        planned = verbs.plan(lab.host(), verbs.Access(), lambda event: notes.append(event.text), profiles={})
+        assert planned.ok
+        assert any("is at work there since" in note for note in notes)
         assert "RuntimeMaxUSec=4h" in lab.ssh("systemctl show -p RuntimeMaxUSec 'strixkit-job-*'")
     finally:
         lab.ssh("touch /run/strixkit/go-on")
@@ -113,7 +118,7 @@ def test_attaches_to_an_abandoned_run(lab: Lab) -> None:
     outcome = lab.deploy()
     timer.join()
     assert outcome.ok
-    assert any("attaching" in event.text for event in lab.events)
+    assert sum("attaching" in event.text for event in lab.events) == 1
 
 
 def test_apt_lock_is_waited_for_and_its_holder_named(lab: Lab) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,6 +164,19 @@ def test_a_drop_in_that_replaces_the_command_stops_nothing(lab: Lab) -> None:
         lab.ssh(f"rm -r /etc/systemd/system/{UNIT}.d && systemctl daemon-reload")
     assert not outcome.ok
     assert f"{UNIT}.d/x.conf replaces ExecStart" in outcome.error
+    assert lab.ssh(f"systemctl show -p MainPID --value {UNIT}") == pid
+    assert lab.deploy().changes == []
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [({"port": 80}, "port 80 is for root only"), ({"listen": "10.9.9.9"}, "10.9.9.9 is none of this box's addresses")],
+)
+def test_where_the_service_cannot_listen_stops_nothing(lab: Lab, place: dict[str, Any], words: str) -> None:
+    pid = lab.ssh(f"systemctl show -p MainPID --value {UNIT}")
+    outcome = dataclasses.replace(lab, events=[], **place).deploy()
+    assert not outcome.ok
+    assert words in outcome.error
     assert lab.ssh(f"systemctl show -p MainPID --value {UNIT}") == pid
     assert lab.deploy().changes == []
 

@@ -95,9 +95,11 @@ def follow(session: int) -> Iterator[Dict[str, Any]]:
                 *lines, pending = pending.split(b"\n")
                 for line in lines:
                     event = json.loads(line)
-                    yield event
                     if event["event"] == "end":
+                        lock.wait_until_free(lock.ALIVE)
+                        yield event
                         return
+                    yield event
                 if not alive:
                     yield {"event": "end", "ok": False, "error": "the job was ended from outside"}
                     return

@@ -140,3 +140,10 @@ def wait(path: str) -> Optional[int]:
             return fd
         time.sleep(0.02)
     return None
+
+
+def wait_until_free(path: str, seconds: float = 10) -> None:
+    """Wait until nobody has the lock: a job that has said its last word is about to end."""
+    end = time.monotonic() + seconds
+    while is_locked(path) and time.monotonic() < end:
+        time.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 import subprocess
 from typing import Any, Dict, List
 
@@ -35,6 +36,7 @@ def preflight(manifest: "Dict[str, Any]", running: "Dict[str, str]") -> None:
         if "ExecStart=" in (atomic.read_text(path) or ""):
             raise RuntimeError("%s replaces ExecStart, so no release could run as rendered: remove it" % path)
     port = int(manifest["port"])
+    _check_address(str(manifest["gate_address"]), port)
     ours = int(running.get("MainPID", "0") or 0)
     others = [pid for pid in systemd.listeners(port) if pid != ours]
     if others:
@@ -45,6 +47,21 @@ def preflight(manifest: "Dict[str, Any]", running: "Dict[str, str]") -> None:
     if done.returncode != 0:
         lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
         raise ActivationError("the server does not accept its arguments", lines[-20:])
+
+
+def _check_address(address: str, port: int) -> None:
+    """The service's user may listen there: the address is the box's, the port is none of root's."""
+    first = int(atomic.read_text("/proc/sys/net/ipv4/ip_unprivileged_port_start") or 1024)
+    if port < first:
+        raise RuntimeError("port %d is for root only on this box (below %d): set another one" % (port, first))
+    family, kind, _, _, place = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        try:
+            probe.bind(place)
+        except OSError as error:
+            raise RuntimeError(
+                "the service is to listen on %s, which is none of this box's: %s" % (address, error)
+            ) from error
 
 
 def _check_visible(path: str) -> None:

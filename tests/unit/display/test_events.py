@@ -23,7 +23,7 @@ EVENTS = [
     Event("box01", "reached", "0:write"),
     Event("box01", "fixed", resource="file:/x"),
     Event("box02", "failed", resource=f"release:{EVIL}[bold]main[/bold]"),
-    Event("box02", "error", f"lost {EVIL}"),
+    Event("box02", "note", f"lost {EVIL}"),
 ]
 LINES = [
     "box01  note: a run of x still goes on there",
@@ -31,7 +31,7 @@ LINES = [
     "box02  ~ release:main  release: none -> 0123456789ab  [restart]",
     "box01  FIXED  file:/x",
     "box02  FAILED release:�[2J��[bold]main[/bold]",
-    "box02  ERROR lost �[2J��",
+    "box02  note: lost �[2J��",
 ]
 
 
