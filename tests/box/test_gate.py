@@ -170,7 +170,10 @@ def test_a_drop_in_that_replaces_the_command_stops_nothing(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("place", "words"),
-    [({"port": 80}, "port 80 is for root only"), ({"listen": "10.9.9.9"}, "10.9.9.9 is none of this box's addresses")],
+    [
+        ({"port": 80}, "port 80 is for root only"),
+        ({"listen": "10.9.9.9"}, "listen on 10.9.9.9, which is none of this box's"),
+    ],
 )
 def test_where_the_service_cannot_listen_stops_nothing(lab: Lab, place: dict[str, Any], words: str) -> None:
     pid = lab.ssh(f"systemctl show -p MainPID --value {UNIT}")
