@@ -67,6 +67,13 @@ class Model(Section):
             raise unknown_name("variant", name, self.variants)
         return self.variants[name]
 
+    def wished(self, pinned: str | None, wish: str | None) -> str:
+        """The name of the variant: the one that is pinned, else the one wished for if there is one, else the default.
+
+        A profile is for any model, so its wish is no error where a model has no such variant.
+        """
+        return pinned or (wish if wish in self.variants else None) or self.default_variant
+
 
 def model_names(directory: Path | None = None) -> list[str]:
     """The names of all models; `directory` is `profiles/` of the inventory in use."""

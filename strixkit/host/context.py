@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,12 +79,15 @@ class ServiceState:
         """The memory plan."""
         return self.share.plan if self.share else None
 
-    def note(self, host: str) -> str:
-        """What a person should know of the plan, and the command that changes it; mostly nothing."""
-        if self.plan is None or not self.plan.note:
-            return ""
-        command = f": invoke deploy --host {host} --replan" if self.plan.fresh else ""
-        return f"service {self.name}: {self.plan.note}{command}"
+    def notes(self, host: str) -> Iterator[str]:
+        """What a person should know of variant and plan, and the command that changes it; mostly nothing."""
+        wish, file = self.profile.variant, self.file
+        if wish and wish != file.variant:
+            why = f"the inventory names {file.variant}" if self.service.variant else f"{file.name} has no such variant"
+            yield f"service {self.name}: profile {self.profile_name} wishes variant {wish}, but {why}"
+        if self.plan is not None and self.plan.note:
+            command = f": invoke deploy --host {host} --replan" if self.plan.fresh else ""
+            yield f"service {self.name}: {self.plan.note}{command}"
 
     @property
     def port(self) -> int:

@@ -20,6 +20,7 @@ from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, 
 from strixkit.host.sharing import Held, Tenant, share_memory
 from strixkit.planner import gguf
 from strixkit.planner.facts import Facts
+from strixkit.planner.profile import Profile
 from strixkit.planner.shape import ModelShape, shape_from_header
 from strixkit.runtime.help import from_recorded, parse_help
 
@@ -43,7 +44,7 @@ class Description:
         self.runtime = load_runtime(host.runtime)
         self.profiles = {name: (profiles or {}).get(name, service.profile) for name, service in host.services.items()}
         self.loaded = {name: load_profile(profile) for name, profile in self.profiles.items()}
-        self.files = {name: self._file(service) for name, service in host.services.items()}
+        self.files = {name: self._file(service, self.loaded[name]) for name, service in host.services.items()}
 
     def facts_request(self) -> dict[str, Any]:
         """The runtime's binary and the model files, and what of them the controller knows already."""
@@ -75,7 +76,7 @@ class Description:
                 f"runtime {context.runtime.name}: flags as recorded in the catalogue "
                 f"({self.runtime.recorded.version}); the binary itself is asked before anything is stopped"
             )
-        context.notes += [note for state in context.services if (note := state.note(self.host.name))]
+        context.notes += [note for state in context.services for note in state.notes(self.host.name)]
         if facts.simulated:
             context.notes.append(f"SIMULATED facts (from /etc/strixkit/facts.d): {', '.join(facts.simulated)}")
         shown = {"facts": facts, "services": context.services, "runtime": context.runtime}
@@ -99,9 +100,9 @@ class Description:
             return RuntimeState(self.host.runtime, self.runtime, capabilities=capabilities, recorded=True, error=error)
         return RuntimeState(self.host.runtime, self.runtime, error=error)
 
-    def _file(self, service: Service) -> ModelFile:
+    def _file(self, service: Service, profile: Profile) -> ModelFile:
         model = load_model(service.model)
-        variant = service.variant or model.default_variant
+        variant = model.wished(service.variant, profile.variant)
         entry = model.variant(variant)
         source = service.source or entry.source
         path = f"{MODELS}/{entry.file}"

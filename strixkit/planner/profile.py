@@ -120,6 +120,9 @@ class Profile(Section):
     """One file of `profiles/`."""
 
     description: str
+    variant: str | None = Field(
+        default=None, description="variant of the model that is wished for; the service's own in the inventory wins"
+    )
     prefer: tuple[Literal["kv", "context"], ...] = ("kv", "context")
     context: Context
     kv: Kv

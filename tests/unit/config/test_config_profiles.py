@@ -29,7 +29,7 @@ def fault(directory: Path, text: str, **others: str) -> str:
 
 
 def test_the_profiles_of_the_project_load() -> None:
-    assert profile_names() == ["coding", "general"]
+    assert profile_names() == ["coding", "faithful", "fast", "general", "long-context", "small"]
     coding, general = load_profile("coding"), load_profile("general")
     assert (coding.sampling.temperature, general.sampling.temperature) == (0.6, 1.0)
     changed = {"description": general.description, "sampling": general.sampling}

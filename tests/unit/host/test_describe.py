@@ -104,3 +104,28 @@ def test_what_a_runtime_answered_is_remembered_for_this_host_alone() -> None:
     description.desired({**_runtime(help=HELP + "\n-cpent N  x\n--no-mmap  x\n", version="version: 7"), "models": []})
     assert description.facts_request()["known"] == ["f00"]
     assert Description(host.model_copy(update={"name": "strix02"})).facts_request()["known"] == []
+
+
+HEAD_Q6 = "Qwen3.6-27B-MTP-ROCmFP4-STRIX-imatrix-embF16-headQ6.gguf"
+
+
+@pytest.mark.parametrize(
+    ("profile", "pinned", "model", "variant", "note"),
+    [
+        ("coding", None, "qwen3.6-27b-mtp", "embF16", ""),
+        ("faithful", None, "qwen3.6-27b-mtp", "embF16-headQ6", ""),
+        ("faithful", "embF16", "qwen3.6-27b-mtp", "embF16", "the inventory names embF16"),
+        ("faithful", None, "tiny", "f32", "tiny has no such variant"),
+    ],
+)
+def test_a_profiles_variant_is_a_wish(profile: str, pinned: str | None, model: str, variant: str, note: str) -> None:
+    source = ModelSource(box=ON_BOX) if model == "tiny" else None
+    services = {"main": Service(profile=profile, model=model, variant=pinned, source=source)}
+    host = Host(name="strix01", address="strix01", runtime="rocmfp4", services=services)
+    described = Description(host, preview=True)
+    answer = {"models": [_boxed("a:1:2:3")]} if model == "tiny" else {}
+    desired = described.desired({**json.loads(FACTS.read_text()), **answer})
+    assert described.files["main"].variant == variant
+    assert (described.files["main"].path.rpartition("/")[2] == HEAD_Q6) == (variant == "embF16-headQ6")
+    said = [text for text in desired.notes if "wishes variant" in text]
+    assert said == ([f"service main: profile faithful wishes variant embF16-headQ6, but {note}"] if note else [])
