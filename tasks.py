@@ -251,6 +251,35 @@ def _plan(
         raise Exit(code=3)
 
 
+@task(
+    iterable=["facts"],
+    help=_help(
+        "json",
+        facts="a saved facts file; may be given several times (default: the captured boxes of tests/data/facts)",
+        model="a model of the catalogue",
+        runtime="a runtime of the catalogue",
+    ),
+)
+def profiles(
+    ctx: Context, facts: list[str], model: str = "qwen3.6-27b-mtp", runtime: str = "rocmfp4", json: bool = False
+) -> None:
+    """Show what every profile becomes on some boxes, or why it does not fit there; no box is asked."""
+
+    def work() -> None:
+        from strixkit.display.matrix import lines
+        from strixkit.display.result import dump
+        from strixkit.host.profiles import profile_matrix
+
+        files = [Path(name) for name in facts] or sorted((ROOT / "tests/data/facts").glob("*.json"))
+        cells = profile_matrix(files, model, runtime)
+        if json:
+            print(dump({"model": model, "runtime": runtime, "cells": [cell.model_dump(mode="json") for cell in cells]}))
+        else:
+            print("\n".join(lines(cells, model, runtime)))
+
+    _guard(work, json)
+
+
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
 def rollback(
     ctx: Context,
@@ -405,4 +434,4 @@ def sandbox(ctx: Context, action: str, names: str = "", hardware: str = "", user
     _guard(lambda: client.act(action, wanted, hardware, user))
 
 
-ns = Collection(deploy, plan, audit, switch, rollback, trust, key, ask, journal, demo, sandbox)
+ns = Collection(deploy, plan, audit, profiles, switch, rollback, trust, key, ask, journal, demo, sandbox)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from strixkit.engine.events import Emit
 from strixkit.engine.plan import Plan, compare, order
 from strixkit.errors import InputError, RemoteError
 from strixkit.host.describe import Description
+from strixkit.host.facts_file import load_answer
 from strixkit.resources.activation import Activation, release_question
 from strixkit.secret import Secret
 
@@ -96,15 +96,7 @@ def plan(host: Host, access: Access, emit: Emit, *, profiles: dict[str, str], re
 
 def plan_from_facts(host: Host, path: Path, *, profiles: dict[str, str]) -> Outcome:
     """The plan for a bare machine of which only facts are known: no box, no connection. Raises InputError."""
-    try:
-        answer = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"facts file {path}: {error}", hint="a file saved by an earlier look, or of tests/data/facts"
-        ) from error
-    if not isinstance(answer, dict) or "facts" not in answer:
-        raise InputError(f"facts file {path}: no 'facts' in it", hint="see tests/data/facts/framework-128gb.json")
-    desired = Description(host, profiles=profiles, preview=True).desired(answer)
+    desired = Description(host, profiles=profiles, preview=True).desired(load_answer(path))
     resources = order(desired.resources)
     return _planned(host, desired, compare(resources, [resource.absent() for resource in resources]), 0)
 

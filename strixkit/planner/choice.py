@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict
 
-from strixkit.errors import InputError
 from strixkit.planner.budget import ALONE, NOTHING, Budget, Need, Neighbours, budget_of, need_of
 from strixkit.planner.candidates import Wishes, wishes_of
 from strixkit.planner.facts import Facts
@@ -14,7 +13,7 @@ from strixkit.planner.kept import Kept
 from strixkit.planner.options import Options, options_from
 from strixkit.planner.parts import Part, parts
 from strixkit.planner.profile import Profile
-from strixkit.planner.reasons import Choice, Reason, kept_note, reasons_of, shortfall_words
+from strixkit.planner.reasons import Choice, NothingFits, Reason, kept_note, reasons_of, shortfall_words
 from strixkit.planner.run import Family, Run
 from strixkit.planner.shape import ModelShape
 from strixkit.planner.sharing import Sizes
@@ -128,14 +127,17 @@ def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choi
     )
 
 
-def _nothing_fits(facts: Facts, wishes: Wishes, budget: Budget, need: Callable[[Run], Need]) -> InputError:
+def _nothing_fits(facts: Facts, wishes: Wishes, budget: Budget, need: Callable[[Run], Need]) -> NothingFits:
     smallest = min(wishes.runs(), key=lambda run: need(run).device_mib + need(run).host_mib)
     least = need(smallest)
-    return InputError(
+    missing = shortfall_words(budget, least)
+    return NothingFits(
         f"no plan fits. The smallest is context {smallest.context} with {smallest.kv} KV and "
         f"{smallest.checkpoints} checkpoints: {least.device_mib:,.0f} MiB on the device and "
-        f"{least.host_mib:,.0f} MiB on the host; it needs {shortfall_words(budget, least)}. "
+        f"{least.host_mib:,.0f} MiB on the host; it needs {missing}. "
         f"Budget: {budget.usable_mib:,.0f} MiB = {budget.words}",
+        short=f"context {smallest.context} with {smallest.kv} KV needs {missing}",
+        budget_mib=budget.usable_mib,
         host=facts.hostname,
         hint="free memory, or lower context.least, or add a smaller type to kv.types",
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from strixkit.errors import InputError
 from strixkit.planner.budget import Budget, Need
 from strixkit.planner.candidates import Wishes
 from strixkit.planner.kept import Kept
@@ -25,6 +26,15 @@ class Reason(BaseModel):
     option: str
     value: JsonValue
     reason: str
+
+
+class NothingFits(InputError):
+    """No candidate of a profile fits. `short` is the reason in a few words, for a table."""
+
+    def __init__(self, message: str, *, short: str, budget_mib: float, host: str, hint: str) -> None:
+        super().__init__(message, host=host, hint=hint)
+        self.short = short
+        self.budget_mib = budget_mib
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_no_host_is_bad_input_and_says_which_there_are(verb: str) -> None:
 def test_no_profile_and_no_text_are_bad_input() -> None:
     profile, text = invoke("switch", "--host", "box01"), invoke("ask", "--host", "box01")
     assert (profile.returncode, text.returncode) == (2, 2)
-    assert "there are coding, general" in profile.stderr
+    assert "there are coding, faithful, fast, general, long-context, small" in profile.stderr
     assert "--text" in text.stderr
 
 
@@ -130,5 +130,18 @@ def test_nothing_fits_says_what_would(tmp_path: Path) -> None:
 
 def test_list_names_every_verb() -> None:
     done = invoke("--list")
-    for verb in ("demo", "deploy", "plan", "switch", "rollback", "trust", "key", "sandbox", "journal", "ask", "audit"):
+    for verb in (
+        "demo",
+        "deploy",
+        "plan",
+        "switch",
+        "rollback",
+        "trust",
+        "key",
+        "sandbox",
+        "journal",
+        "ask",
+        "audit",
+        "profiles",
+    ):
         assert f"  {verb} " in done.stdout
