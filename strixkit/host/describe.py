@@ -22,6 +22,7 @@ from strixkit.planner import gguf
 from strixkit.planner.facts import Facts
 from strixkit.planner.profile import Profile
 from strixkit.planner.shape import ModelShape, shape_from_header
+from strixkit.planner.tensors import type_name
 from strixkit.runtime.help import from_recorded, parse_help
 
 LOADABLE = {"stock": gguf.STOCK_TYPES, "rocmfp4": gguf.ROCMFP4_TYPES}
@@ -204,11 +205,6 @@ def _forgotten(key: str, host: str) -> RemoteError:
     """The box was told that an answer is known here, and it is not: the file of the cache is damaged."""
     cache.forget(key)
     return RemoteError("this machine's cache was damaged and is mended", host=host, hint="the same command again")
-
-
-def type_name(number: int) -> str:
-    """The ggml name of a tensor type, or its number."""
-    return gguf.TYPES[number].name if number in gguf.TYPES else f"type {number}"
 
 
 def _local_header(file: ModelFile, host: str) -> gguf.Header:

@@ -41,13 +41,14 @@ class GgufError(ValueError):
 
     kind: "not-gguf", "zeros" (an interrupted quantise: it writes the header last), "truncated" (the file ends
     too early), "incomplete" (the given bytes end too early, the file does not: read more), "malformed".
-    offset: the byte where it was seen.
+    offset: the byte where it was seen. needs: of "incomplete", how many first bytes are needed at least.
     """
 
-    def __init__(self, kind: str, message: str, offset: int) -> None:
+    def __init__(self, kind: str, message: str, offset: int, needs: int = 0) -> None:
         super().__init__(f"{message} (at byte {offset})")
         self.kind = kind
         self.offset = offset
+        self.needs = needs
 
 
 class GgmlType(NamedTuple):
@@ -164,6 +165,11 @@ def unknown_types(header: Header, known: frozenset[int]) -> dict[int, list[str]]
 def summary(header: Header, total_size: int) -> dict[str, object]:
     """The header as JSON values, for the way from a box to the controller. Raises GgufError if truncated."""
     check_size(header, total_size)
+    return to_json(header)
+
+
+def to_json(header: Header) -> dict[str, object]:
+    """The header as JSON values, whether the file is complete or not."""
     metadata = {k: v._asdict() if isinstance(v, Array) else v for k, v in header.metadata.items()}
     return {**header._asdict(), "metadata": metadata, "tensors": [list(tensor) for tensor in header.tensors]}
 
@@ -197,7 +203,8 @@ class _Cursor:
         if self.position + size <= self.available:
             return
         if self.position + size <= self.total:
-            raise self.error("incomplete", f"{size} more bytes of the header are needed")
+            message = f"{size} more bytes of the header are needed"
+            raise GgufError("incomplete", message, self.position, self.position + size)
         raise self.error("truncated", f"the file ends inside the header: {size} more bytes announced")
 
     def take(self, size: int) -> bytes:
