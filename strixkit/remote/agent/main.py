@@ -54,6 +54,13 @@ def facts(request: Request) -> Dict[str, Any]:
     return answer
 
 
+def headers(request: Request) -> Any:
+    """The headers of the GGUF files at `paths`, in order."""
+    from strixkit.remote.agent import header
+
+    return header.read([str(path) for path in request["paths"]])
+
+
 def observe(request: Request) -> Any:
     """Answers to the questions, in order."""
     from strixkit.remote.agent import observe as states
@@ -161,6 +168,7 @@ def chat(request: Request) -> Dict[str, Any]:
 
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
+    "headers": headers,
     "observe": observe,
     "apply": apply,
     "attach": attach,
