@@ -280,6 +280,36 @@ def profiles(
     _guard(work, json)
 
 
+@task(
+    positional=["file"],
+    help=_help(
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        file="a GGUF: a path here, a URL of http or https, or HOST:PATH on a box of the inventory",
+    ),
+)
+def inspect(
+    ctx: Context, file: str, inventory: str = "", json: bool = False, prompt_sudo_password: bool = False
+) -> None:
+    """Show what a GGUF file is, from its header alone, and which runtimes can load it."""
+
+    def work() -> None:
+        from strixkit.display.inspection import lines
+        from strixkit.display.result import dump
+        from strixkit.fleet.inspect import inspect_file
+        from strixkit.sources.place import place_of
+
+        place = place_of(file)
+        host = _one(place.host, inventory) if place.kind == "box" else None
+        found = inspect_file(place, host, _access(prompt_sudo_password and host is not None))
+        print(dump(found.model_dump(mode="json")) if json else "\n".join(lines(found)))
+        if found.problems:
+            raise Exit(code=2)
+
+    _guard(work, json)
+
+
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
 def rollback(
     ctx: Context,
@@ -434,4 +464,4 @@ def sandbox(ctx: Context, action: str, names: str = "", hardware: str = "", user
     _guard(lambda: client.act(action, wanted, hardware, user))
 
 
-ns = Collection(deploy, plan, audit, profiles, switch, rollback, trust, key, ask, journal, demo, sandbox)
+ns = Collection(deploy, plan, audit, inspect, profiles, switch, rollback, trust, key, ask, journal, demo, sandbox)

@@ -145,3 +145,63 @@ def test_list_names_every_verb() -> None:
         "profiles",
     ):
         assert f"  {verb} " in done.stdout
+
+
+TINY = "tests/data/gguf/tiny-pred-strix.gguf"
+
+
+def test_inspect_shows_a_file_and_which_runtimes_load_it(tmp_path: Path) -> None:
+    done = invoke("inspect", TINY)
+    assert done.returncode == 0, done.stderr
+    assert "2 attention, 6 recurrent, 1 MTP" in done.stdout
+    assert "runtime debian: cannot load it: does not know q4_0_rocmfp4_fast (59 tensors)" in done.stdout
+    document = json.loads(invoke("inspect", TINY, "--json").stdout)
+    assert document["template"]["preserve_thinking"] is True
+    assert document["files"] == [{"name": TINY, "size": 3499776, "tensors": 124}]
+
+
+def test_inspect_of_a_file_that_is_not_whole_says_so_and_exits_2(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes((ROOT / TINY).read_bytes()[:100_000])
+    done = invoke("inspect", str(cut))
+    assert done.returncode == 2
+    assert "problem: the file is truncated: it has 100000 bytes, its tensors need 3499776" in done.stdout
+    assert json.loads(invoke("inspect", str(cut), "--json").stdout)["problems"]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("nowhere.gguf", "nowhere.gguf is not there"),
+        ("README.md", "not a GGUF file"),
+        ("strix1:/srv/m.gguf", "did you mean 'strix01'?"),
+        ("ftp://example.org/m.gguf", "wanted http or https"),
+    ],
+)
+def test_inspect_of_what_is_no_gguf_is_bad_input(file: str, words: str) -> None:
+    done = invoke("inspect", file, "--json")
+    assert done.returncode == 2
+    assert words in json.loads(done.stdout)["error"]
+
+
+def test_profiles_is_a_matrix_of_all_captured_boxes() -> None:
+    done = invoke("profiles")
+    assert done.returncode == 0, done.stderr
+    assert "framework-128gb  f16      262144           32  32821  66880  110592" in done.stdout
+    assert "coding does not fit framework-32gb: context 65536 with q8_0 KV needs" in done.stdout
+    found = json.loads(invoke("profiles", "--facts", str(FACTS[64]), "--facts", str(FACTS[128]), "--json").stdout)
+    assert {cell["box"] for cell in found["cells"]} == {"framework-64gb", "framework-128gb"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--facts", "nowhere.json"], "facts file nowhere.json"),
+        (["--model", "tiny"], "no shape in the catalogue"),
+        (["--runtime", "debain"], "did you mean 'debian'?"),
+    ],
+)
+def test_profiles_of_what_is_not_there_is_bad_input(words: list[str], message: str) -> None:
+    done = invoke("profiles", *words, "--json")
+    assert done.returncode == 2
+    assert message in json.loads(done.stdout)["error"]
