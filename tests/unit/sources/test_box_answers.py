@@ -65,7 +65,7 @@ def test_a_file_of_somebody_else_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(agent.os, "stat", denied)
-    [part] = read_on_box(Session(), "box01", ["/root/x.gguf"])
+    [part] = read_on_box(Session(), "box01", ["/srv/x.gguf"])
     assert "ansible_become: true" in str(part.failure)
 
 
