@@ -24,6 +24,7 @@ from strixkit.planner.profile import Profile
 from strixkit.planner.shape import ModelShape, shape_from_header
 from strixkit.planner.tensors import type_name
 from strixkit.runtime.help import from_recorded, parse_help
+from strixkit.sources.box import header_from
 
 LOADABLE = {"stock": gguf.STOCK_TYPES, "rocmfp4": gguf.ROCMFP4_TYPES}
 
@@ -196,8 +197,9 @@ class Description:
         if known is None:
             if not boxed.get("header"):
                 raise _forgotten(key, self.host.name)
-            known = dict(boxed["header"])
-            cache.put(key, known)
+            header = header_from(self.host.name, file.path, boxed["header"])
+            cache.put(key, dict(boxed["header"]))
+            return header
         return gguf.from_summary(known)
 
 

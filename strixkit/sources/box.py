@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,6 +12,7 @@ from strixkit.errors import InputError, RemoteError
 from strixkit.planner.gguf import Header, from_summary
 from strixkit.planner.splits import FilePart
 
+M = TypeVar("M", bound=BaseModel)
 U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
 Number = Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)]
 Scalar = bool | Number | float | str
@@ -60,20 +61,25 @@ def read_on_box(session: Session, host: str, paths: Sequence[str]) -> list[FileP
     return [_part(host, path, answer) for path, answer in zip(paths, answers, strict=True)]
 
 
-def _part(host: str, path: str, answer: Any) -> FilePart:
-    name = f"{host}:{path}"
+def header_from(host: str, path: str, summary: Any) -> Header:
+    """The header in the agent's answer for one model. Raises RemoteError if it makes no sense."""
+    return from_summary(_checked(_Summary, host, path, summary).model_dump())
+
+
+def _checked(kind: type[M], host: str, path: str, answer: Any) -> M:
     try:
         # By way of JSON: there, strict mode still makes a tuple of a list.
-        found = _Answer.model_validate_json(json.dumps(answer))
+        return kind.model_validate_json(json.dumps(answer))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"])[:80]
         raise RemoteError(f"the header of {path} makes no sense: {where}: {fault['msg']}", host=host) from error
+
+
+def _part(host: str, path: str, answer: Any) -> FilePart:
+    name = f"{host}:{path}"
+    found = _checked(_Answer, host, path, answer)
     if found.header is None:
         why = REASONS.get(found.kind) or f"cannot be read: {found.error[:400]}"
         return FilePart(name, failure=InputError(f"{path} {why}", host=host))
-    return FilePart(name, found.size, _header(found.header))
-
-
-def _header(checked: _Summary) -> Header:
-    return from_summary(checked.model_dump())
+    return FilePart(name, found.size, from_summary(found.header.model_dump()))

@@ -108,8 +108,7 @@ def model(path: str, known: List[str]) -> Dict[str, Any]:
     try:
         with open(path, "rb") as handle:
             header = gguf.read_header(handle, info.st_size)
-    except gguf.GgufError as error:
-        answer["error"] = str(error)
-    else:
         answer["header"] = gguf.summary(header, info.st_size)
+    except (gguf.GgufError, OSError) as error:
+        answer["error"] = str(error)
     return answer

@@ -12,7 +12,7 @@ from roles.runtime import role
 from strixkit.config.catalogue import load_runtime
 from strixkit.config.host import Host, Service
 from strixkit.config.source import ModelSource
-from strixkit.errors import InputError
+from strixkit.errors import InputError, RemoteError
 from strixkit.host import cache
 from strixkit.host.context import HostContext, RuntimeState
 from strixkit.host.describe import Description
@@ -129,3 +129,10 @@ def test_a_profiles_variant_is_a_wish(profile: str, pinned: str | None, model: s
     assert (described.files["main"].path.rpartition("/")[2] == HEAD_Q6) == (variant == "embF16-headQ6")
     said = [text for text in desired.notes if "wishes variant" in text]
     assert said == ([f"service main: profile faithful wishes variant embF16-headQ6, but {note}"] if note else [])
+
+
+@pytest.mark.parametrize("header", [{}, {"version": 3}, {"version": "x", "metadata": [], "tensors": {}}])
+def test_a_header_that_makes_no_sense_is_the_boxs_fault(header: dict[str, Any]) -> None:
+    answer = {"models": [{**_boxed("1"), "header": {"nonsense": header, **header}}]}
+    with pytest.raises(RemoteError, match=r"the header of /srv/m\.gguf makes no sense"):
+        _release(_host(ModelSource(box=ON_BOX)), answer)

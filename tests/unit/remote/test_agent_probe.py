@@ -66,3 +66,17 @@ def test_a_binary_that_nobody_may_run_says_so(tmp_path: Path) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
     path = _write(tmp_path / "private" / "llama-server", "echo '-m, --model X'")
     assert f"user nobody may not run {path}" in probe.runtime(path, [])["error"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "words"),
+    [(0, "the file is empty"), (100_000, "truncated"), (-1000, "truncated")],
+    ids=["empty", "header", "data"],
+)
+def test_a_model_that_is_none_is_an_error_of_that_model(tmp_path: Path, cut: int, words: str) -> None:
+    data = (Path(__file__).parents[2] / "data/gguf/tiny-pred-strix.gguf").read_bytes()
+    (tmp_path / "model.gguf").write_bytes(data[:cut])
+    found = probe.model(str(tmp_path / "model.gguf"), [])
+    assert found["present"]
+    assert words in found["error"]
+    assert "header" not in found
