@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from invoke import Collection, Context, Exit, task
 
+from strixkit import cli
+
 if TYPE_CHECKING:
     from strixkit.config.host import Host
-    from strixkit.fleet.run import Report
-    from strixkit.fleet.verbs import Access
 
-ROOT = Path(__file__).resolve().parent
 HELP = {
     "host": "names or groups of inventory.yaml, separated by commas; !name leaves one out",
     "inventory": "another inventory file",
@@ -24,74 +22,11 @@ HELP = {
     "replan": "choose anew, from what is free now, what running releases keep",
     "service": "one service of the host (default: all, or `main`)",
 }
-T = TypeVar("T")
 
 
 def _help(*names: str, **extra: str) -> dict[str, str]:
     """Help texts of the flags that verbs share, and of a verb's own."""
     return {**{name: HELP[name] for name in names}, **extra}
-
-
-def _fail(error: Exception, code: int, as_json: bool) -> Exit:
-    from strixkit.display.text import clean
-
-    if as_json:
-        from strixkit.display.result import failure
-
-        print(failure(error))
-    print(f"error: {clean(str(error))}", file=sys.stderr)
-    return Exit(code=code)
-
-
-def _guard(work: Callable[[], T], as_json: bool = False) -> T:
-    """Turn an expected failure into its message and exit code, and into a document where one is promised."""
-    from strixkit.errors import StrixError
-
-    try:
-        return work()
-    except StrixError as error:
-        raise _fail(error, error.exit_code, as_json) from error
-    except KeyboardInterrupt as error:
-        raise _fail(Exception("interrupted; what had begun on a box goes on there"), 130, as_json) from error
-
-
-def _hosts(host: str, inventory: str) -> list[Host]:
-    from strixkit.config.document import shown
-    from strixkit.config.inventory import load_inventory
-    from strixkit.errors import InputError
-
-    found = load_inventory(Path(inventory) if inventory else ROOT / "inventory.yaml")
-    if not host.strip():
-        groups = [name for name, members in found.groups.items() if members]
-        known = f"hosts {', '.join(found.hosts) or 'none'}; groups {', '.join(groups) or 'none'}"
-        raise InputError(f"no host is named; {shown(found.path)} has {known}", hint="--host NAME, or several by commas")
-    return found.select(host)
-
-
-def _access(prompt: bool) -> Access:
-    from strixkit.fleet.verbs import Access
-    from strixkit.secret import Secret
-
-    if not prompt:
-        return Access()
-    import getpass
-
-    return Access(Secret(getpass.getpass("sudo password: ")))
-
-
-def _one(host: str, inventory: str) -> Host:
-    from strixkit.errors import InputError
-
-    hosts = _hosts(host, inventory)
-    if len(hosts) != 1:
-        raise InputError(f"one host is wanted here, {host} names {len(hosts)}")
-    return hosts[0]
-
-
-def _report(reports: Sequence[Report], *, as_json: bool, applied: bool) -> None:
-    from strixkit.display.result import document, summary
-
-    print(document(reports) if as_json else "\n".join(summary(reports, applied=applied)))
 
 
 def _profiles(hosts: Sequence[Host], profile: str, service: str) -> dict[str, str]:
@@ -118,14 +53,14 @@ def _deploy(
     from strixkit.fleet import verbs
     from strixkit.fleet.run import each, exit_code
 
-    hosts = _hosts(host, inventory)
+    hosts = cli.hosts(host, inventory)
     profiles = _profiles(hosts, profile, service)
-    access = _access(prompt)
+    access = cli.access(prompt)
     with renderer(quiet=as_json) as emit:
         reports = each(
             hosts, lambda item: verbs.deploy(item, access, emit, what=what, profiles=profiles, replan=replan)
         )
-    _report(reports, as_json=as_json, applied=True)
+    cli.report(reports, as_json=as_json, applied=True)
     if code := exit_code(reports):
         raise Exit(code=code)
 
@@ -140,7 +75,7 @@ def deploy(
     prompt_sudo_password: bool = False,
 ) -> None:
     """Make hosts as the inventory wishes, through the gate."""
-    _guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", replan=replan), json)
+    cli.guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", replan=replan), json)
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "profile", "service"))
@@ -164,7 +99,7 @@ def switch(
         what = f"switch to {profile}"
         _deploy(host, inventory, prompt_sudo_password, json, what, profile=profile, service=service)
 
-    _guard(work, json)
+    cli.guard(work, json)
 
 
 @task(
@@ -193,7 +128,7 @@ def plan(
     prompt_sudo_password: bool = False,
 ) -> None:
     """Show what deploy would change, the memory plan and the rendered unit; nothing is touched."""
-    _guard(
+    cli.guard(
         lambda: _plan(
             host, facts, profile, service, check, inventory, json, prompt_sudo_password, full=True, replan=replan
         ),
@@ -211,7 +146,7 @@ def audit(
     prompt_sudo_password: bool = False,
 ) -> None:
     """List what differs from the inventory's wishes on running boxes; nothing is touched."""
-    _guard(lambda: _plan(host, "", "", "", check, inventory, json, prompt_sudo_password), json)
+    cli.guard(lambda: _plan(host, "", "", "", check, inventory, json, prompt_sudo_password), json)
 
 
 def _plan(
@@ -231,15 +166,15 @@ def _plan(
     from strixkit.fleet import verbs
     from strixkit.fleet.run import each, exit_code
 
-    hosts = _hosts(host, inventory)
+    hosts = cli.hosts(host, inventory)
     profiles = _profiles(hosts, profile, service)
-    access = _access(prompt and not facts)
+    access = cli.access(prompt and not facts)
     with renderer(quiet=as_json) as emit:
         if facts:
             reports = each(hosts, lambda item: verbs.plan_from_facts(item, Path(facts), profiles=profiles))
         else:
             reports = each(hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan))
-    _report(reports, as_json=as_json, applied=False)
+    cli.report(reports, as_json=as_json, applied=False)
     if full and not as_json:
         from strixkit.display.plan import show
 
@@ -270,14 +205,14 @@ def profiles(
         from strixkit.display.result import dump
         from strixkit.host.profiles import profile_matrix
 
-        files = [Path(name) for name in facts] or sorted((ROOT / "tests/data/facts").glob("*.json"))
+        files = [Path(name) for name in facts] or sorted((cli.ROOT / "tests/data/facts").glob("*.json"))
         cells = profile_matrix(files, model, runtime)
         if json:
             print(dump({"model": model, "runtime": runtime, "cells": [cell.model_dump(mode="json") for cell in cells]}))
         else:
             print("\n".join(lines(cells, model, runtime)))
 
-    _guard(work, json)
+    cli.guard(work, json)
 
 
 @task(
@@ -301,13 +236,13 @@ def inspect(
         from strixkit.sources.place import place_of
 
         place = place_of(file)
-        host = _one(place.host, inventory) if place.kind == "box" else None
-        found = inspect_file(place, host, _access(prompt_sudo_password and host is not None))
+        host = cli.one(place.host, inventory) if place.kind == "box" else None
+        found = inspect_file(place, host, cli.access(prompt_sudo_password and host is not None))
         print(dump(found.model_dump(mode="json")) if json else "\n".join(lines(found)))
         if found.problems:
             raise Exit(code=2)
 
-    _guard(work, json)
+    cli.guard(work, json)
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
@@ -326,14 +261,14 @@ def rollback(
         from strixkit.fleet import verbs
         from strixkit.fleet.run import each, exit_code
 
-        access = _access(prompt_sudo_password)
+        access = cli.access(prompt_sudo_password)
         with renderer(quiet=json) as emit:
-            reports = each(_hosts(host, inventory), lambda item: verbs.rollback(item, access, emit, service=service))
-        _report(reports, as_json=json, applied=True)
+            reports = each(cli.hosts(host, inventory), lambda item: verbs.rollback(item, access, emit, service=service))
+        cli.report(reports, as_json=json, applied=True)
         if code := exit_code(reports):
             raise Exit(code=code)
 
-    _guard(work, json)
+    cli.guard(work, json)
 
 
 @task(
@@ -365,7 +300,7 @@ def trust(ctx: Context, host: str = "", replace: bool = False, yes: bool = False
                 added.append(refused.hop.known_name)
             return answer.strip() == "yes"
 
-        item = _one(host, inventory)
+        item = cli.one(host, inventory)
         agreed = trust(verbs.target(item), agree, replace=replace)
         if added:
             print(f"added the key of {', '.join(added)}")
@@ -374,7 +309,7 @@ def trust(ctx: Context, host: str = "", replace: bool = False, yes: bool = False
         if not added:
             print(f"{item.name}: its key is known already, nothing was written")
 
-    _guard(work)
+    cli.guard(work)
 
 
 @task(help=_help("host", "inventory", "service", "prompt-sudo-password"))
@@ -387,10 +322,10 @@ def key(
         from strixkit.display.text import one_line
         from strixkit.fleet import verbs
 
-        found = verbs.api_key(_one(host, inventory), _access(prompt_sudo_password), service=service)
+        found = verbs.api_key(cli.one(host, inventory), cli.access(prompt_sudo_password), service=service)
         print(one_line(found.reveal()))
 
-    _guard(work)
+    cli.guard(work)
 
 
 @task(help=_help("host", "inventory", "service", "prompt-sudo-password", text="what to say to the model"))
@@ -411,10 +346,10 @@ def ask(
 
         if not text:
             raise InputError("nothing to say is given", hint='--text "Say the alphabet."')
-        answer = verbs.ask(_one(host, inventory), _access(prompt_sudo_password), service=service, text=text)
+        answer = verbs.ask(cli.one(host, inventory), cli.access(prompt_sudo_password), service=service, text=text)
         print("\n".join(lines(answer)))
 
-    _guard(work)
+    cli.guard(work)
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", limit="how many entries"))
@@ -433,10 +368,10 @@ def journal(
         from strixkit.display.result import dump
         from strixkit.fleet import verbs
 
-        entries = verbs.journal(_one(host, inventory), _access(prompt_sudo_password), limit=limit)
+        entries = verbs.journal(cli.one(host, inventory), cli.access(prompt_sudo_password), limit=limit)
         print(dump(entries) if json else "\n".join(lines(entries)))
 
-    _guard(work, json)
+    cli.guard(work, json)
 
 
 @task(help={"keep": "leave the box running"})
@@ -444,7 +379,7 @@ def demo(ctx: Context, keep: bool = False) -> None:
     """Boot an embedded box, deploy to it as to a real one, and print a chat answer."""
     from strixkit.sandbox.demo import run
 
-    _guard(lambda: run(keep=keep))
+    cli.guard(lambda: run(keep=keep))
 
 
 @task(
@@ -461,7 +396,7 @@ def sandbox(ctx: Context, action: str, names: str = "", hardware: str = "", user
     from strixkit.sandbox import client
 
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    _guard(lambda: client.act(action, wanted, hardware, user))
+    cli.guard(lambda: client.act(action, wanted, hardware, user))
 
 
 ns = Collection(deploy, plan, audit, inspect, profiles, switch, rollback, trust, key, ask, journal, demo, sandbox)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -47,7 +48,13 @@ class _Plain:
     def emit(self, event: Event) -> None:
         if event.kind in MARKS:
             with self._lock:
-                print(f"{event.host}  {_line(event)}", flush=True)
+                self._print(f"{event.host}  {_line(event)}")
+
+    def _print(self, line: str) -> None:
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:  # who reads the pipe has left, e.g. `| head`: the work goes on, unseen
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Live:

@@ -93,7 +93,10 @@ def _contexts(profile: Profile, shape: ModelShape) -> tuple[int, ...]:
     """From the wish by halves down to the least, all multiples of 256; never beyond the model's training."""
     want, least = profile.context.want, profile.context.least
     if least > want:
-        raise InputError(f"context.least is {least}, more than context.want: {want}")
+        raise InputError(
+            f"context.least is {least}, more than context.want: {want}",
+            hint="set both in the profile; one that it extends may have set context.least",
+        )
     if shape.context_length:
         want = min(want, shape.context_length * profile.server.parallel)
     want = round_up(want, CONTEXT_STEP)

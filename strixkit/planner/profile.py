@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 Positive = Annotated[int, Field(gt=0)]
@@ -36,6 +36,12 @@ class Batch(Section):
 
     size: Positive
     micro: Positive
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.micro > self.size:
+            raise ValueError(f"found micro {self.micro}, wanted at most size: {self.size}")
+        return self
 
 
 class Threads(Section):

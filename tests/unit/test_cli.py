@@ -205,3 +205,12 @@ def test_profiles_of_what_is_not_there_is_bad_input(words: list[str], message: s
     done = invoke("profiles", *words, "--json")
     assert done.returncode == 2
     assert message in json.loads(done.stdout)["error"]
+
+
+@pytest.mark.parametrize("words", ["--json", ""])
+def test_a_reader_that_has_left_gets_no_traceback(words: str) -> None:
+    program = Path(sys.executable).parent / "invoke"
+    plan = f"{program} plan --host strix01 --facts {FACTS[128]} {words}"
+    command = f"{plan} | {{ exec 0<&-; sleep 5; }}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stderr == ""

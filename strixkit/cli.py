@@ -1,0 +1,89 @@
+"""What the verbs of the command line share. Heavy modules are imported when they are needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from invoke import Exit
+
+if TYPE_CHECKING:
+    from strixkit.config.host import Host
+    from strixkit.fleet.run import Report
+    from strixkit.fleet.verbs import Access
+
+ROOT = Path(__file__).resolve().parent.parent
+INTERRUPTED = "interrupted; a run that had begun on a box goes on there, and the next deploy attaches to it"
+T = TypeVar("T")
+
+
+def _fail(error: Exception, code: int, as_json: bool) -> Exit:
+    from strixkit.display.text import clean
+
+    if as_json:
+        from strixkit.display.result import failure
+
+        print(failure(error))
+    print(f"error: {clean(str(error))}", file=sys.stderr)
+    return Exit(code=code)
+
+
+def guard(work: Callable[[], T], as_json: bool = False) -> T:
+    """Turn an expected failure into its message and exit code, and into a document where one is promised."""
+    from strixkit.errors import StrixError
+
+    try:
+        return work()
+    except StrixError as error:
+        raise _fail(error, error.exit_code, as_json) from error
+    except BrokenPipeError as error:  # who reads the pipe has left, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Exit(code=1) from error
+    except KeyboardInterrupt as error:
+        raise _fail(Exception(INTERRUPTED), 130, as_json) from error
+
+
+def hosts(host: str, inventory: str) -> list[Host]:
+    """The hosts that `--host` selects. Raises InputError."""
+    from strixkit.config.document import shown
+    from strixkit.config.inventory import load_inventory
+    from strixkit.errors import InputError
+
+    found = load_inventory(Path(inventory) if inventory else ROOT / "inventory.yaml")
+    if not host.strip():
+        groups = [name for name, members in found.groups.items() if members]
+        known = f"hosts {', '.join(found.hosts) or 'none'}; groups {', '.join(groups) or 'none'}"
+        raise InputError(f"no host is named; {shown(found.path)} has {known}", hint="--host NAME, or several by commas")
+    return found.select(host)
+
+
+def access(prompt: bool) -> Access:
+    """How to become root, with the password asked for when it is wanted."""
+    from strixkit.fleet.verbs import Access
+    from strixkit.secret import Secret
+
+    if not prompt:
+        return Access()
+    import getpass
+
+    return Access(Secret(getpass.getpass("sudo password: ")))
+
+
+def one(host: str, inventory: str) -> Host:
+    """The one host that `--host` names. Raises InputError."""
+    from strixkit.errors import InputError
+
+    found = hosts(host, inventory)
+    if len(found) != 1:
+        raise InputError(f"one host is wanted here, {host} names {len(found)}")
+    return found[0]
+
+
+def report(reports: Sequence[Report], *, as_json: bool, applied: bool) -> None:
+    """Print the end of a run, for people or as one JSON document."""
+    from strixkit.display.result import document, summary
+
+    print(document(reports) if as_json else "\n".join(summary(reports, applied=applied)))
