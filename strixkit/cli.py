@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,7 +39,9 @@ def guard(work: Callable[[], T], as_json: bool = False) -> T:
     except StrixError as error:
         raise _fail(error, error.exit_code, as_json) from error
     except BrokenPipeError as error:  # who reads the pipe has left, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from strixkit.display.events import mute_stdout
+
+        mute_stdout()
         raise Exit(code=1) from error
     except KeyboardInterrupt as error:
         raise _fail(Exception(INTERRUPTED), 130, as_json) from error

@@ -27,6 +27,11 @@ def _line(event: Event) -> str:
     return f"{MARKS[event.kind]} {body}"
 
 
+def mute_stdout() -> None:
+    """Print to nowhere from now on: who reads the pipe has left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextmanager
 def renderer(*, quiet: bool) -> Iterator[Emit]:
     """Yield the function that takes events; `quiet` for --json."""
@@ -54,7 +59,7 @@ class _Plain:
         try:
             print(line, flush=True)
         except BrokenPipeError:  # who reads the pipe has left, e.g. `| head`: the work goes on, unseen
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            mute_stdout()
 
 
 class _Live:

@@ -10,7 +10,10 @@ from strixkit.resources.base import Change
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened on one host. `kind` is one of: phase, change, step, progress, fixed, failed, note."""
+    """One thing that happened on one host.
+
+    `kind` is one of: change, step, progress, reached, held, fixed, failed, note.
+    """
 
     host: str
     kind: str

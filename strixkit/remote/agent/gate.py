@@ -101,8 +101,8 @@ def _context(port: int, address: str, key: str, wanted: int) -> Check:
 def _process(unit: str, manifest: "Dict[str, Any]") -> Check:
     shown = systemd.show([unit])[unit]
     running = systemd.process(int(shown.get("MainPID", "0") or 0))
-    credentials = "/run/credentials/" + unit
-    wanted = [word.replace("%d", credentials, 1) if word.startswith("%d/") else word for word in manifest["argv"]]
+    folder = "/run/credentials/" + unit
+    wanted = [word.replace("%d", folder, 1) if word.startswith("%d/") else word for word in manifest["argv"]]
     if not running:
         return _check("process", False, "unit %s has no process" % unit)
     if running["argv"] != wanted:
