@@ -8,7 +8,14 @@ import zipfile
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
-SHARED = ("__init__.py", "remote/__init__.py", "planner/__init__.py", "planner/gguf.py")
+SHARED = (
+    "__init__.py",
+    "remote/__init__.py",
+    "planner/__init__.py",
+    "planner/gguf.py",
+    "runtime/__init__.py",
+    "runtime/buffers.py",
+)
 MAIN = "import sys\nfrom strixkit.remote.agent.main import main\nsys.exit(main())\n"
 
 

@@ -1,0 +1,128 @@
+"""The server's log, held against captured runs of real builds (tests/data/log/README.md)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strixkit.runtime import buffers
+from strixkit.runtime.buffers import Checkpoint, KvCache, PromptState, parse_log
+
+DATA = Path(__file__).parents[2] / "data/log"
+VULKAN = (DATA / "memory-0.7.0-vulkan.txt").read_text()
+FORK = (DATA / "memory-rocmfp4-cpu.txt").read_text()
+QUANTISED = (DATA / "memory-rocmfp4-cpu-quantised.txt").read_text()
+NO_DRAFT = (DATA / "memory-rocmfp4-cpu-no-draft.txt").read_text()
+
+
+def test_vulkan() -> None:
+    log = parse_log(VULKAN)
+    assert log.mib("main", "model") == {"CPU_Mapped": 0.13, "Vulkan0": 11.72}
+    assert log.mib("main", "KV") == {"Vulkan0": 4.0}
+    assert log.mib("main", "RS") == {"Vulkan0": 1.64}
+    assert log.mib("main", "output") == {"Vulkan_Host": 0.0}
+    assert log.mib("main", "compute") == {"Vulkan0": 4.51, "Vulkan_Host": 3.01}
+    assert log.mib("draft", "KV") == {"Vulkan0": 2.0}
+    assert log.mib("draft", "compute") == {"Vulkan0": 3.26, "Vulkan_Host": 2.51}
+    assert log.mib("draft", "model") == log.mib("draft", "RS") == {}
+    assert log.kv == (KvCache("main", 4.0, 4096, 2, "f16", "f16"), KvCache("draft", 2.0, 4096, 1, "f16", "f16"))
+    assert (log.n_ctx, log.n_ctx_seq, log.n_rs_seq) == (4096, 4096, 3)
+    assert log.offloaded == (10, 10)
+    assert log.flash_attn == "enabled"
+    assert log.checkpoints == (
+        Checkpoint(721, 0.41, 1, 8),
+        Checkpoint(977, 0.41, 2, 8),
+        Checkpoint(977, 0.41, 2, 8),  # the one before was superseded
+    )
+    assert log.ready
+
+
+def test_the_fork_prints_a_dry_pass_before_the_real_one() -> None:
+    log = parse_log(FORK)
+    assert log.mib("main", "model") == {"CPU": 11.85}
+    assert log.mib("main", "KV") == {"CPU": 4.0}
+    assert log.mib("main", "compute") == {"CPU": 7.51}
+    assert log.mib("draft", "compute") == {"CPU": 7.26}
+    assert log.offloaded is None
+    assert log.checkpoints[:3] == (
+        Checkpoint(512, 0.67, 1, 3),
+        Checkpoint(721, 0.776, 2, 3),
+        Checkpoint(977, 0.906, 3, 3),
+    )
+    assert log.prompts == (PromptState(1000, 1.913, 0.507),)
+
+
+def test_two_slots_with_a_quantised_cache() -> None:
+    log = parse_log(QUANTISED)
+    assert (log.n_ctx, log.n_ctx_seq) == (8192, 4096)
+    assert log.kv == (KvCache("main", 3.25, 4096, 2, "q8_0", "q4_0"), KvCache("draft", 2.12, 4096, 1, "q8_0", "q8_0"))
+    assert log.mib("main", "RS") == {"CPU": 3.28}
+
+
+def test_without_a_draft_and_with_flash_attention_left_to_the_server() -> None:
+    log = parse_log(NO_DRAFT)
+    assert not [buffer for buffer in log.buffers if buffer.context == "draft"]
+    assert log.flash_attn == "enabled"
+    assert log.n_rs_seq == 0
+
+
+def test_a_later_reservation_is_that_of_the_context_with_such_a_graph() -> None:
+    grown = VULKAN.replace("Vulkan0 compute buffer size =     4.51 MiB", "Vulkan0 compute buffer size =     9.00 MiB")
+    late = grown.index("update_slots: all slots are idle")
+    log = parse_log(VULKAN[: VULKAN.index("update_slots: all slots are idle")] + grown[late:])
+    compute = [buffer for buffer in log.buffers if (buffer.device, buffer.kind) == ("Vulkan0", "compute")]
+    device = {buffer.context: buffer for buffer in compute}
+    assert (device["main"].mib, device["main"].largest) == (4.51, 9.0)
+    assert (device["draft"].mib, device["draft"].largest) == (3.26, 3.26)
+
+
+def test_names_of_devices_are_any() -> None:
+    log = parse_log(VULKAN.replace("Vulkan0", "RPC[10.0.0.1:50052]"))
+    assert log.mib("main", "KV") == {"RPC[10.0.0.1:50052]": 4.0}
+
+
+def test_buffers_of_something_else_are_not_counted() -> None:
+    log = parse_log(
+        "0.00.1 I llama_kv_cache:  CPU DeepSeek4 compressed KV buffer size =     9.00 MiB\n"
+        "0.00.1 I alloc_compute_meta:    Vulkan0 compute buffer size =   248.10 MiB\n"
+        "0.00.1 I llama_adapter_lora_init_impl:    Vulkan0 LoRA buffer size =     1.00 MiB\n"
+    )
+    assert log.buffers == ()
+
+
+@pytest.mark.parametrize("name", ["completion.json", "empty.txt", "port-in-use.txt"])
+def test_a_log_without_buffers_has_none(name: str) -> None:
+    assert parse_log((DATA / name).read_text()).buffers == ()
+
+
+@pytest.mark.parametrize("text", [VULKAN, FORK, QUANTISED, NO_DRAFT], ids=["0.7.0", "fork", "quantised", "no draft"])
+def test_a_log_may_be_cut_anywhere(text: str) -> None:
+    lines = text.split("\n")
+    whole = parse_log(text)
+    for cut in range(0, len(lines), 7):
+        parse_log("\n".join(lines[cut:]))
+        before = parse_log("\n".join(lines[:cut]))
+        assert before.n_ctx in (None, whole.n_ctx)
+
+
+@given(st.text())
+def test_odd_text_never_raises(text: str) -> None:
+    parse_log(text)
+    parse_log(VULKAN.replace("4096", text).replace("MiB", text[:1]))
+
+
+def test_a_number_that_is_none_is_passed_over() -> None:
+    for odd in ("1.2.3", "9" * 5000, "-1", "nan", "１２"):
+        parse_log(VULKAN.replace("4.00", odd).replace("4096", odd).replace("721", odd))
+
+
+def test_the_module_stands_alone_on_python_3_9() -> None:
+    tree = ast.parse(Path(buffers.__file__).read_text(), feature_version=(3, 9))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} | {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    assert imported == {"__future__", "re", "typing"}
