@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from strixkit.errors import InputError
 from strixkit.planner.profile import Profile
-from strixkit.planner.run import CONTEXT_STEP, Family, Run, is_quantised, round_up
+from strixkit.planner.run import CONTEXT_STEP, CacheTypes, Family, Run, is_quantised, round_up
 from strixkit.planner.shape import ModelShape
 
 CHECKPOINTS = (32, 16, 8, 4)
@@ -20,7 +20,7 @@ class Wishes:
 
     base: Run
     order: tuple[str, ...]
-    kv: tuple[str, ...]
+    kv: tuple[CacheTypes, ...]
     contexts: tuple[int, ...]
     checkpoints: tuple[int, ...]
     cache_ram_mib: tuple[int | None, ...]
@@ -36,7 +36,7 @@ class Wishes:
         """The cheapest values of the wishes that come after KV type and context."""
         return {"checkpoints": self.checkpoints[-1], "cache_ram_mib": self.cache_ram_mib[-1]}
 
-    def _kv_and_context(self) -> Iterator[tuple[str, int]]:
+    def _kv_and_context(self) -> Iterator[tuple[CacheTypes, int]]:
         if self.order[0] == "kv":
             yield from ((kv, context) for kv in self.kv for context in self.contexts)
         else:
@@ -48,6 +48,7 @@ def wishes_of(profile: Profile, shape: ModelShape, family: Family) -> Wishes:
 
     Raises InputError if the profile contradicts itself.
     """
+    kv = _kv_types(profile)
     drafts = profile.draft.type != "none" and shape.nextn_layers > 0
     contexts = _contexts(profile, shape)
     base = Run(
@@ -57,8 +58,8 @@ def wishes_of(profile: Profile, shape: ModelShape, family: Family) -> Wishes:
         parallel=profile.server.parallel,
         batch=profile.batch.size,
         micro=profile.batch.micro,
-        kv=profile.kv.types[0],
-        draft_kv=profile.draft.kv,
+        kv=kv[0],
+        draft_kv=CacheTypes.of(profile.draft.kv),
         draft_max=profile.draft.max if drafts else -1,
         checkpoints=profile.cache.checkpoints,
         checkpoint_every=profile.cache.checkpoint_every,
@@ -69,19 +70,19 @@ def wishes_of(profile: Profile, shape: ModelShape, family: Family) -> Wishes:
     return Wishes(
         base=base,
         order=(*profile.prefer, "kv"),
-        kv=_kv_types(profile),
+        kv=kv,
         contexts=contexts,
         checkpoints=(wished, *(count for count in CHECKPOINTS if count < wished)),
         cache_ram_mib=CACHE_RAM_MIB if pinned is None else (pinned,),
     )
 
 
-def _kv_types(profile: Profile) -> tuple[str, ...]:
+def _kv_types(profile: Profile) -> tuple[CacheTypes, ...]:
     """A quantised V needs flash attention (llama-context.cpp)."""
-    types = tuple(dict.fromkeys(profile.kv.types))
-    usable = tuple(t for t in types if profile.device.flash_attention or not is_quantised(t))
+    types = tuple(dict.fromkeys(CacheTypes.of(words) for words in profile.kv.types))
+    usable = tuple(t for t in types if profile.device.flash_attention or not is_quantised(t.v))
     if not usable:
-        found = ", ".join(types)
+        found = ", ".join(map(str, types))
         raise InputError(
             f"kv.types has only quantised types ({found}), which need device.flash_attention: true",
             hint="switch flash attention on, or add f16 to kv.types",

@@ -7,7 +7,7 @@ to 256, and may be too small above (the fork's Vulkan build then allocates in bl
 
 from __future__ import annotations
 
-from strixkit.planner.run import Run, is_quantised
+from strixkit.planner.run import CacheTypes, Run, is_quantised
 from strixkit.planner.shape import ModelShape
 
 # Rotation of V always works on 64 x 64 (llama-kv-cache.cpp).
@@ -48,25 +48,25 @@ def draft_host_bytes(shape: ModelShape, run: Run) -> float:
     return size + rotation_bytes(shape, run.draft_kv)
 
 
-def rotation_bytes(shape: ModelShape, kv_type: str) -> int:
-    """Hadamard matrices for a quantised KV: the largest power of two in the head length, and 64 for V."""
-    if not is_quantised(kv_type) or shape.key_length % ROTATION:
-        return 0
+def rotation_bytes(shape: ModelShape, types: CacheTypes) -> int:
+    """Hadamard matrices of each quantised side: the largest power of two in the head length for K, and 64 for V."""
     largest = shape.key_length & -shape.key_length
-    return 4 * largest**2 + 4 * ROTATION**2
+    k = 4 * largest**2 if is_quantised(types.k) and shape.key_length % ROTATION == 0 else 0
+    v = 4 * ROTATION**2 if is_quantised(types.v) and shape.value_length % ROTATION == 0 else 0
+    return k + v
 
 
-def _device(shape: ModelShape, run: Run, kv_type: str, *, draft: bool) -> float:
+def _device(shape: ModelShape, run: Run, types: CacheTypes, *, draft: bool) -> float:
     if run.family == "rocmfp4":
-        size = _fork_device(shape, run, quantised=is_quantised(kv_type))
+        size = _fork_device(shape, run, quantised=types.quantised)
     elif draft:
         size = _upstream_draft_device(shape, run)
     else:
-        size = _upstream_device(shape, run, quantised=is_quantised(kv_type))
+        size = _upstream_device(shape, run, quantised=types.quantised)
     if not run.flash_attention:
         # KQ of all heads in f32; not checked against a server.
         size += 4 * run.sequence * run.micro_tokens * shape.heads
-    return size + rotation_bytes(shape, kv_type)
+    return size + rotation_bytes(shape, types)
 
 
 def _fork_device(shape: ModelShape, run: Run, *, quantised: bool) -> float:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from strixkit.planner.candidates import Wishes, wishes_of
 from strixkit.planner.facts import Facts
-from strixkit.planner.profile import KvType, Profile
-from strixkit.planner.run import Family, Run
+from strixkit.planner.profile import KvTypes, Profile
+from strixkit.planner.run import CacheTypes, Family, Run
 from strixkit.planner.shape import ModelShape
 
 GIB = 1 << 30
@@ -23,7 +23,7 @@ class Kept(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    kv: KvType
+    kv: KvTypes
     context: int = Field(gt=0)
     checkpoints: int = Field(ge=0)
     cache_ram_mib: int | None = Field(ge=0)
@@ -31,11 +31,11 @@ class Kept(BaseModel):
     @classmethod
     def of(cls, run: Run) -> Kept:
         """The decided part of a run."""
-        return cls.model_validate({name: getattr(run, name) for name in cls.model_fields})
+        return cls.model_validate({**{name: getattr(run, name) for name in cls.model_fields}, "kv": str(run.kv)})
 
     def run(self, wishes: Wishes) -> Run:
         """The whole run."""
-        return replace(wishes.base, **self.model_dump())
+        return replace(wishes.base, **{**self.model_dump(), "kv": CacheTypes.of(self.kv)})
 
     @property
     def words(self) -> str:

@@ -7,7 +7,7 @@ last digit of the log.
 
 from __future__ import annotations
 
-from strixkit.planner.run import Run, is_quantised, round_up, row_bytes
+from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
 from strixkit.planner.shape import ModelShape
 
 # Saved with each token of a KV cache: position and sequence (llama-kv-cache.cpp: state_write).
@@ -31,9 +31,9 @@ def draft_kv_bytes(shape: ModelShape, run: Run) -> float:
     return shape.nextn_layers * run.total_context * kv_row_bytes(shape, run.draft_kv)
 
 
-def kv_row_bytes(shape: ModelShape, kv_type: str) -> float:
+def kv_row_bytes(shape: ModelShape, types: CacheTypes) -> float:
     """K and V of one token in one layer."""
-    return row_bytes(kv_type, shape.key_width) + row_bytes(kv_type, shape.value_width)
+    return row_bytes(types.k, shape.key_width) + row_bytes(types.v, shape.value_width)
 
 
 def recurrent_plane_bytes(shape: ModelShape) -> int:
@@ -100,9 +100,11 @@ def f16_pool_bytes(shape: ModelShape, run: Run) -> float:
     They lie in a pool that grows by 1.05 and frees nothing (ggml-cuda.cu: ggml_cuda_pool_leg): this is the
     sum of all its sizes, 21 times the last. A simulation gave 3 % less at 262144 tokens. Fixed in upstream.
     """
-    if not (run.family == "rocmfp4" and run.hip and is_quantised(run.kv)):
+    if not (run.family == "rocmfp4" and run.hip):
         return 0
-    return 21 * run.total_context * kv_row_bytes(shape, "f16")
+    sides = ((run.kv.k, shape.key_width), (run.kv.v, shape.value_width))
+    copied = sum(row_bytes("f16", width) for kv_type, width in sides if is_quantised(kv_type))
+    return 21 * run.total_context * copied
 
 
 def _draft_state_bytes(shape: ModelShape, run: Run, tokens: int) -> float:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 
-KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+from strixkit.planner.run import KV_TYPES, CacheTypes
+
+
+def _cache_types(words: str) -> str:
+    try:
+        return str(CacheTypes.of(words))
+    except ValueError as error:
+        names = [repr(name) for name in KV_TYPES]
+        expected = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise PydanticCustomError("literal_error", "wanted {expected}", {"expected": expected}) from error
+
+
+# A type of a KV cache, e.g. q8_0, or of K/V where they differ, e.g. q8_0/f16.
+KvTypes = Annotated[str, AfterValidator(_cache_types)]
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -28,7 +42,7 @@ class Context(Section):
 class Kv(Section):
     """Types of the main KV cache in order of preference."""
 
-    types: tuple[KvType, ...] = Field(min_length=1)
+    types: tuple[KvTypes, ...] = Field(min_length=1)
 
 
 class Batch(Section):
@@ -63,7 +77,7 @@ class Draft(Section):
     """Speculative decoding with the model's own MTP head."""
 
     type: Literal["draft-mtp", "none"]
-    kv: KvType
+    kv: KvTypes
     gpu_layers: Count | Literal["all", "auto"]
     max: Count
     min: Count

@@ -78,9 +78,9 @@ def _decided(choice: Choice, profile: Profile, shape: ModelShape) -> list[Reason
     """Why a choice fits can only be told of one that would be chosen now."""
     if choice.run != choice.fresh:
         run = choice.run
-        values = {"kv.k": run.kv, "context.size": run.context, "cache.checkpoints": run.checkpoints}
+        values = {"kv.k": run.kv.k, "kv.v": run.kv.v, "context.size": run.context, "cache.checkpoints": run.checkpoints}
         return [Reason(option=o, value=v, reason=KEPT) for o, v in {**values, "cache.ram_mib": run.cache_mib}.items()]
-    found = [_kv(choice), _context(choice, profile, shape), _checkpoints(choice), _cache(choice)]
+    found = [*_kv(choice), _context(choice, profile, shape), _checkpoints(choice), _cache(choice)]
     if not choice.kept:
         return found
     return [reason.model_copy(update={"reason": f"{KEPT}; {reason.reason}"}) for reason in found]
@@ -96,13 +96,14 @@ def kept_note(choice: Choice) -> str:
     return "; ".join(words)
 
 
-def _kv(choice: Choice) -> Reason:
+def _kv(choice: Choice) -> list[Reason]:
     chosen, wanted = choice.run.kv, choice.wishes.kv[0]
-    if chosen == wanted:
-        return Reason(option="kv.k", value=chosen, reason="the first wish of the profile fits; the same for kv.v")
-    context = choice.wishes.contexts[-1] if choice.wishes.order[0] == "kv" else choice.run.context
-    missing = choice.missing(kv=wanted, context=context)
-    return Reason(option="kv.k", value=chosen, reason=f"{wanted} at {context} needs {missing}; the same for kv.v")
+    reason = "the first wish of the profile fits"
+    if chosen != wanted:
+        context = choice.wishes.contexts[-1] if choice.wishes.order[0] == "kv" else choice.run.context
+        reason = f"{wanted} at {context} needs {choice.missing(kv=wanted, context=context)}"
+    sides = {"kv.k": chosen.k, "kv.v": chosen.v}
+    return [Reason(option=option, value=value, reason=reason) for option, value in sides.items()]
 
 
 def _context(choice: Choice, profile: Profile, shape: ModelShape) -> Reason:

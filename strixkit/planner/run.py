@@ -10,8 +10,10 @@ from strixkit.planner.gguf import TYPES
 Family = Literal["rocmfp4", "upstream"]
 DEFAULT_CACHE_RAM_MIB = 8192
 CONTEXT_STEP = 256
+# What -ctk and -ctv take (arg.cpp: kv_cache_types).
+KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
 
-_KV_TYPES = {kind.name: kind for kind in TYPES.values()}
+_TYPES = {kind.name: kind for kind in TYPES.values()}
 
 
 def round_up(value: int, step: int) -> int:
@@ -21,13 +23,44 @@ def round_up(value: int, step: int) -> int:
 
 def row_bytes(kv_type: str, elements: int) -> float:
     """Bytes of `elements` values of a KV type, e.g. 34 for 32 of q8_0."""
-    kind = _KV_TYPES[kv_type]
+    kind = _TYPES[kv_type]
     return elements / kind.block * kind.size
 
 
 def is_quantised(kv_type: str) -> bool:
     """Whether a KV type stores blocks and not single numbers."""
-    return _KV_TYPES[kv_type].block > 1
+    return _TYPES[kv_type].block > 1
+
+
+@dataclass(frozen=True)
+class CacheTypes:
+    """Types of the K and the V side of a KV cache; in words `f16`, or `q8_0/f16` (K/V) where they differ."""
+
+    k: str
+    v: str
+
+    @classmethod
+    def of(cls, words: str) -> CacheTypes:
+        """Read the words. Raises ValueError for a type that no KV cache has."""
+        k, slash, v = words.partition("/")
+        types = (k, v if slash else k)
+        for name in types:
+            if name not in KV_TYPES:
+                raise ValueError(f"found {name!r}, wanted one of {', '.join(KV_TYPES)}")
+        return cls(*types)
+
+    def __str__(self) -> str:
+        return self.k if self.k == self.v else f"{self.k}/{self.v}"
+
+    @property
+    def mixed(self) -> bool:
+        """Whether K and V differ."""
+        return self.k != self.v
+
+    @property
+    def quantised(self) -> bool:
+        """Whether one side is."""
+        return is_quantised(self.k) or is_quantised(self.v)
 
 
 @dataclass(frozen=True)
@@ -35,6 +68,7 @@ class Run:
     """A server's settings. Tokens, unless the name says otherwise.
 
     `draft_max` is -1 without drafting; `cache_ram_mib` None stands for the server's own default.
+    unified: all slots share one KV cache, and each may take the whole context (-kvu).
     """
 
     family: Family
@@ -43,13 +77,14 @@ class Run:
     parallel: int
     batch: int
     micro: int
-    kv: str
-    draft_kv: str
+    kv: CacheTypes
+    draft_kv: CacheTypes
     draft_max: int
     checkpoints: int
     checkpoint_every: int
     cache_ram_mib: int | None = None
     flash_attention: bool = True
+    unified: bool = False
 
     @property
     def drafts(self) -> bool:
@@ -66,13 +101,19 @@ class Run:
 
     @property
     def sequence(self) -> int:
-        """Context of one slot (llama-context.cpp: KV not unified)."""
-        return round_up(round_up(self.context, CONTEXT_STEP) // self.parallel, CONTEXT_STEP)
+        """Context of one slot (llama-context.cpp)."""
+        whole = round_up(self.context, CONTEXT_STEP)
+        return whole if self.unified else round_up(whole // self.parallel, CONTEXT_STEP)
+
+    @property
+    def streams(self) -> int:
+        """KV caches: one for each slot, or one for all."""
+        return 1 if self.unified else self.parallel
 
     @property
     def total_context(self) -> int:
         """Context of all slots together, as the server rounds it."""
-        return self.sequence * self.parallel
+        return self.sequence * self.streams
 
     @property
     def batch_tokens(self) -> int:

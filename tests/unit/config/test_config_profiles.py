@@ -46,6 +46,15 @@ def test_extends_merges_mappings_and_replaces_lists(directory: Path) -> None:
     assert (profile.context.want, profile.context.least) == (262144, 4096)
 
 
+def test_k_and_v_may_differ(directory: Path) -> None:
+    text = 'extends: coding\nkv: {types: ["q8_0/f16", "f16/f16"]}\ndraft: {kv: "f16/q8_0"}\n'
+    (directory / "mine.yaml").write_text(text)
+    profile = load_profile("mine", directory)
+    assert (profile.kv.types, profile.draft.kv) == (("q8_0/f16", "f16"), "f16/q8_0")
+    for words in ("q8_0/", "/f16", "f16/f16/f16", ""):
+        assert f"draft.kv: found '{words}'" in fault(directory, f"extends: coding\ndraft: {{kv: '{words}'}}\n")
+
+
 def test_all_faults_are_told_at_once(directory: Path) -> None:
     text = """extends: coding
 kv:

@@ -15,8 +15,10 @@ from planner_cases import MIB, SHAPE_27B, TINY
 from strixkit.planner import compute, memory
 from strixkit.planner.gguf import read_header
 from strixkit.planner.parts import parts
-from strixkit.planner.run import Family, Run
+from strixkit.planner.run import CacheTypes, Family, Run
 from strixkit.planner.shape import shape_from_header
+
+F16, Q8 = CacheTypes.of("f16"), CacheTypes.of("q8_0")
 
 # The card's command line, but for the default spacing of checkpoints, which the measurements used.
 CARD = Run(
@@ -26,8 +28,8 @@ CARD = Run(
     parallel=1,
     batch=2048,
     micro=256,
-    kv="f16",
-    draft_kv="f16",
+    kv=F16,
+    draft_kv=F16,
     draft_max=3,
     checkpoints=32,
     checkpoint_every=8192,
@@ -56,7 +58,7 @@ def test_exact_parts_of_the_27b_on_the_fork(
 ) -> None:
     run = replace(CARD, context=context)
     assert memory.kv_bytes(SHAPE_27B, run) == f16 * MIB
-    assert memory.kv_bytes(SHAPE_27B, replace(run, kv="q8_0")) == q8_0 * MIB
+    assert memory.kv_bytes(SHAPE_27B, replace(run, kv=Q8)) == q8_0 * MIB
     assert memory.draft_kv_bytes(SHAPE_27B, run) == draft * MIB
     assert compute.target_host_bytes(SHAPE_27B, run) == host * MIB
     assert compute.draft_host_bytes(SHAPE_27B, run) == host * MIB
@@ -87,18 +89,18 @@ def test_the_whole_context_in_one_prompt() -> None:
     [
         ({}, 33884, 56730, 1),
         ({"checkpoints": 4}, 33884, 38585, 1),
-        ({"kv": "q8_0", "hip": False}, 26214, 49059, 1),
-        ({"kv": "q8_0", "draft_kv": "q8_0", "hip": False, "checkpoints": 4}, 25734, 28559, 8),
+        ({"kv": Q8, "hip": False}, 26214, 49059, 1),
+        ({"kv": Q8, "draft_kv": Q8, "hip": False, "checkpoints": 4}, 25734, 28559, 8),
         ({"context": 131072}, 24861, 32535, 1),
         ({"context": 131072, "checkpoints": 4}, 24861, 27664, 1),
-        ({"context": 131072, "kv": "q8_0", "hip": False}, 21021, 28695, 1),
+        ({"context": 131072, "kv": Q8, "hip": False}, 21021, 28695, 1),
         # With the pool of f16 copies: the sum is up to 7 % above the simulation of it.
-        ({"kv": "q8_0"}, 26210, 69937, 640),
-        ({"context": 131072, "kv": "q8_0", "checkpoints": 4}, 21021, 33906, 680),
-        ({"context": 131072, "kv": "q8_0"}, 21021, 38777, 680),
+        ({"kv": Q8}, 26210, 69937, 640),
+        ({"context": 131072, "kv": Q8, "checkpoints": 4}, 21021, 33906, 680),
+        ({"context": 131072, "kv": Q8}, 21021, 38777, 680),
         ({"family": "upstream"}, 33421, 33421, 1),
-        ({"family": "upstream", "kv": "q8_0"}, 26744, 26744, 1),
-        ({"family": "upstream", "kv": "q8_0", "hip": False}, 25748, 25748, 1),
+        ({"family": "upstream", "kv": Q8}, 26744, 26744, 1),
+        ({"family": "upstream", "kv": Q8, "hip": False}, 25748, 25748, 1),
     ],
 )
 def test_device_totals_of_the_27b(settings: dict[str, Any], start: float, full: float, tolerance: float) -> None:
@@ -119,7 +121,7 @@ def test_device_totals_of_the_27b(settings: dict[str, Any], start: float, full: 
     ],
 )
 def test_device_compute_buffer_of_the_fork(context: int, kv: str, logged: float, error: float) -> None:
-    run = replace(CARD, context=context, kv=kv)
+    run = replace(CARD, context=context, kv=CacheTypes.of(kv))
     assert compute.target_device_bytes(SHAPE_27B, run) / MIB == pytest.approx(logged, abs=error)
     assert compute.draft_running_bytes(SHAPE_27B, run) / MIB == pytest.approx(495.9, abs=0.1)
 
@@ -146,7 +148,7 @@ def test_output_buffer_depends_on_the_logical_batch() -> None:
     ],
 )
 def test_checkpoints_of_the_fork_hold_the_drafts_cache(draft_kv: str, tokens: int, logged: float) -> None:
-    run = replace(CARD, draft_kv=draft_kv)
+    run = replace(CARD, draft_kv=CacheTypes.of(draft_kv))
     assert memory.checkpoint_bytes(SHAPE_27B, run, tokens) / MIB == pytest.approx(logged, abs=1)
     assert memory.checkpoint_bytes(SHAPE_27B, replace(run, family="upstream"), tokens) / MIB == 149.625
 
@@ -180,10 +182,10 @@ def test_the_tiny_model_as_the_fork_logged_it() -> None:
     """
     with TINY.open("rb") as handle:
         shape = shape_from_header(read_header(handle))
-    run = replace(CARD, context=1280, kv="q8_0", draft_kv="q4_0")
+    run = replace(CARD, context=1280, kv=Q8, draft_kv=CacheTypes.of("q4_0"))
     assert memory.checkpoint_bytes(shape, run, 942) / MIB == pytest.approx(0.558, abs=0.002)
-    per_token = shape.attention_layers * memory.kv_row_bytes(shape, "q8_0") + memory.CELL_BYTES
-    draft = 1040 * (memory.kv_row_bytes(shape, "q4_0") + memory.CELL_BYTES)
+    per_token = shape.attention_layers * memory.kv_row_bytes(shape, Q8) + memory.CELL_BYTES
+    draft = 1040 * (memory.kv_row_bytes(shape, CacheTypes.of("q4_0")) + memory.CELL_BYTES)
     assert draft / MIB == pytest.approx(0.163, abs=0.0005)
     assert (memory.recurrent_plane_bytes(shape) + 1040 * per_token + draft) / MIB == pytest.approx(1.132, abs=0.0005)
 
@@ -204,6 +206,20 @@ def test_without_drafting(family: Family) -> None:
 def test_context_as_the_server_rounds_it(context: int, parallel: int, sequence: int, whole: int) -> None:
     run = replace(CARD, context=context, parallel=parallel)
     assert (run.sequence, run.total_context) == (sequence, whole)
+
+
+def test_unified_slots_share_one_cache_and_each_may_take_it_whole() -> None:
+    run = replace(CARD, context=16300, parallel=4, unified=True)
+    assert (run.sequence, run.total_context) == (16384, 16384)
+    assert memory.kv_bytes(SHAPE_27B, run) == memory.kv_bytes(SHAPE_27B, replace(run, unified=False))
+
+
+def test_k_and_v_count_by_their_own_type() -> None:
+    """At 262144 tokens: K in q8_0 and V in f16 take 12,544 MiB."""
+    mixed = replace(CARD, kv=CacheTypes.of("q8_0/f16"))
+    assert memory.kv_bytes(SHAPE_27B, mixed) == 12544 * MIB
+    sides = [compute.rotation_bytes(SHAPE_27B, CacheTypes.of(words)) for words in ("q8_0/f16", "f16/q8_0", "q8_0")]
+    assert sides == [4 * 256**2, 4 * 64**2, 4 * 256**2 + 4 * 64**2]
 
 
 def test_batches_are_no_larger_than_the_context() -> None:

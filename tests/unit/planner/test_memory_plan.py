@@ -29,7 +29,7 @@ from strixkit.planner.choice import MemoryPlan, plan
 from strixkit.planner.facts import Facts
 from strixkit.planner.gguf import read_header
 from strixkit.planner.profile import Profile
-from strixkit.planner.run import Family
+from strixkit.planner.run import CacheTypes, Family
 from strixkit.planner.shape import ModelShape, shape_from_header
 
 CARD = {
@@ -215,7 +215,7 @@ def test_a_model_without_an_mtp_head_does_not_draft() -> None:
 
 def test_quantised_kv_needs_flash_attention() -> None:
     without = changed(CODING, device={"flash_attention": False})
-    assert wishes_of(without, SHAPE_27B, "rocmfp4").kv == ("f16",)
+    assert wishes_of(without, SHAPE_27B, "rocmfp4").kv == (CacheTypes.of("f16"),)
     with pytest.raises(InputError, match="flash_attention"):
         wishes_of(changed(without, kv={"types": ("q8_0",)}), SHAPE_27B, "rocmfp4")
 
@@ -286,7 +286,7 @@ def test_more_memory_never_gives_a_worse_plan(
         if found is None:
             return 1_000_000
         runs = list(wishes_of(profile, shape, family).runs())
-        keys = [(r.context, r.kv, r.checkpoints, r.cache_ram_mib) for r in runs]
+        keys = [(r.context, r.kv.k, r.checkpoints, r.cache_ram_mib) for r in runs]
         options = found.options
         return keys.index(
             (  # type: ignore[arg-type]

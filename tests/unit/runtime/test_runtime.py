@@ -12,7 +12,7 @@ from strixkit.config.catalogue import load_runtime
 from strixkit.config.profiles import load_profile
 from strixkit.errors import InputError, RemoteError
 from strixkit.planner.options import Options, options_from
-from strixkit.planner.run import Run
+from strixkit.planner.run import CacheTypes, Run
 from strixkit.runtime.argv import render
 from strixkit.runtime.completion import parse
 from strixkit.runtime.help import Capabilities, from_recorded, parse_help
@@ -56,8 +56,8 @@ def options() -> Options:
         parallel=1,
         batch=2048,
         micro=256,
-        kv="f16",
-        draft_kv="f16",
+        kv=CacheTypes("f16", "f16"),
+        draft_kv=CacheTypes("f16", "f16"),
         draft_max=3,
         checkpoints=32,
         checkpoint_every=256,
