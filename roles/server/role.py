@@ -28,6 +28,7 @@ WAIT_READY = f"{LIBRARY}/wait-ready"
 KEY_ARGUMENT = "%d/api-key"  # systemd puts the credential's folder there
 CANDIDATE_PORT = "@CANDIDATE_PORT@"  # the agent puts a free port there
 LOG_BUFFERS = 4  # -lv: from this level on the server logs every buffer's size
+OPTIONAL = ("load.fit",)  # a build that has no such flag fits nothing
 
 
 def resources(host: HostContext) -> Iterator[Resource]:
@@ -122,6 +123,7 @@ def all_options(service: ServiceState, plan: MemoryPlan) -> Options:
         **plan.options,
         "server.host": service.listen,
         "server.port": service.port,
+        "load.fit": False,  # the server changes nothing of what the plan has decided
         "log.verbosity": LOG_BUFFERS,
     }
     if service.has_key:
@@ -134,7 +136,7 @@ def arguments(host: HostContext, service: ServiceState, options: Options) -> Ren
     capabilities = host.runtime.capabilities
     assert capabilities is not None
     try:
-        rendered = render_argv(options, capabilities, service.profile.optional)
+        rendered = render_argv(options, capabilities, (*OPTIONAL, *service.profile.optional))
     except InputError as error:
         raise InputError(
             f"service {service.name}, runtime {host.runtime.name}: {error.message}",

@@ -61,6 +61,7 @@ CANONICAL = (
     Option("template.jinja", ("--jinja",), "present"),
     Option("server.parallel", ("--parallel",)),
     Option("server.metrics", ("--metrics",), "present"),
+    Option("load.fit", ("-fit",), "on_off"),
     Option("load.mmap", ("--no-mmap", "--load-mode"), "load_mode"),
     Option("server.api_key_file", ("--api-key-file",)),
     Option("log.verbosity", ("-lv",)),
