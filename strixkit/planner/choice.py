@@ -96,7 +96,7 @@ def _placed_parts(shape: ModelShape, profile: Profile, run: Run) -> tuple[Part, 
     found = parts(shape, run)
     if profile.device.gpu_layers != 0:
         return found
-    return tuple(part.model_copy(update={"where": "host"}) for part in found)
+    return tuple(part.moved("host") for part in found)
 
 
 def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choice, running: Need) -> MemoryPlan:

@@ -46,12 +46,12 @@ def recurrent_plane_bytes(shape: ModelShape) -> int:
 
 
 def output_start_bytes(shape: ModelShape, run: Run) -> int:
-    """Output buffers of the contexts when the server is ready."""
-    return 4 * shape.vocabulary * run.parallel * (2 if run.drafts else 1)
+    """Output buffer of one context when the server is ready."""
+    return 4 * shape.vocabulary * run.parallel
 
 
 def output_running_bytes(shape: ModelShape, run: Run) -> int:
-    """Output buffers after the first long prompt; no log line tells.
+    """Output buffers of all contexts after the first long prompt; no log line tells.
 
     With MTP the fork makes every prompt token an output row, upstream only its embedding.
     """

@@ -62,6 +62,16 @@ class Buffer(NamedTuple):
     mib: float
     largest: float
 
+    @property
+    def where(self) -> str:
+        """`host` for memory of the CPU and what a device's driver lets it use there (Vulkan_Host), else `device`."""
+        return "host" if self.device.startswith("CPU") or self.device.endswith("_Host") else "device"
+
+    @property
+    def key(self) -> str:
+        """`context.kind.where`, as the parts of a plan have it."""
+        return f"{self.context}.{self.kind}.{self.where}"
+
 
 class KvCache(NamedTuple):
     """One KV cache: its size in MiB, its cells (tokens of all streams), attention layers, and types of K and V."""
@@ -91,6 +101,13 @@ class PromptState(NamedTuple):
     draft_mib: float
 
 
+class Size(NamedTuple):
+    """MiB when the server was ready, and at most."""
+
+    mib: float
+    largest: float
+
+
 class ServerLog(NamedTuple):
     """What one run of a server logged. None stands for what was not seen.
 
@@ -109,13 +126,13 @@ class ServerLog(NamedTuple):
     prompts: tuple[PromptState, ...] = ()
     ready: bool = False
 
-    def mib(self, context: str, kind: str) -> dict[str, float]:
-        """Sizes when the server was ready, by device; several buffers of a kind are added."""
-        sizes: dict[str, float] = {}
+    def sizes(self) -> dict[str, Size]:
+        """All buffers by `Buffer.key`, added where several have the same."""
+        found: dict[str, Size] = {}
         for buffer in self.buffers:
-            if (buffer.context, buffer.kind) == (context, kind):
-                sizes[buffer.device] = sizes.get(buffer.device, 0.0) + buffer.mib
-        return sizes
+            before = found.get(buffer.key, Size(0.0, 0.0))
+            found[buffer.key] = Size(before.mib + buffer.mib, before.largest + buffer.largest)
+        return found
 
 
 def parse_log(text: str) -> ServerLog:

@@ -21,14 +21,20 @@ NO_DRAFT = (DATA / "memory-rocmfp4-cpu-no-draft.txt").read_text()
 
 def test_vulkan() -> None:
     log = parse_log(VULKAN)
-    assert log.mib("main", "model") == {"CPU_Mapped": 0.13, "Vulkan0": 11.72}
-    assert log.mib("main", "KV") == {"Vulkan0": 4.0}
-    assert log.mib("main", "RS") == {"Vulkan0": 1.64}
-    assert log.mib("main", "output") == {"Vulkan_Host": 0.0}
-    assert log.mib("main", "compute") == {"Vulkan0": 4.51, "Vulkan_Host": 3.01}
-    assert log.mib("draft", "KV") == {"Vulkan0": 2.0}
-    assert log.mib("draft", "compute") == {"Vulkan0": 3.26, "Vulkan_Host": 2.51}
-    assert log.mib("draft", "model") == log.mib("draft", "RS") == {}
+    assert {key: size.mib for key, size in log.sizes().items()} == {
+        "main.model.host": 0.13,
+        "main.model.device": 11.72,
+        "main.output.host": 0.0,
+        "main.KV.device": 4.0,
+        "main.RS.device": 1.64,
+        "draft.output.host": 0.0,
+        "draft.KV.device": 2.0,
+        "main.compute.device": 4.51,
+        "main.compute.host": 3.01,
+        "draft.compute.device": 3.26,
+        "draft.compute.host": 2.51,
+    }
+    assert {buffer.device for buffer in log.buffers} == {"Vulkan0", "Vulkan_Host", "CPU_Mapped"}
     assert log.kv == (KvCache("main", 4.0, 4096, 2, "f16", "f16"), KvCache("draft", 2.0, 4096, 1, "f16", "f16"))
     assert (log.n_ctx, log.n_ctx_seq, log.n_rs_seq) == (4096, 4096, 3)
     assert log.offloaded == (10, 10)
@@ -43,10 +49,17 @@ def test_vulkan() -> None:
 
 def test_the_fork_prints_a_dry_pass_before_the_real_one() -> None:
     log = parse_log(FORK)
-    assert log.mib("main", "model") == {"CPU": 11.85}
-    assert log.mib("main", "KV") == {"CPU": 4.0}
-    assert log.mib("main", "compute") == {"CPU": 7.51}
-    assert log.mib("draft", "compute") == {"CPU": 7.26}
+    assert {buffer.device for buffer in log.buffers} == {"CPU"}
+    assert {key: size.mib for key, size in log.sizes().items()} == {
+        "main.model.host": 11.85,
+        "main.output.host": 0.0,
+        "main.KV.host": 4.0,
+        "main.RS.host": 1.64,
+        "draft.output.host": 0.0,
+        "draft.KV.host": 2.0,
+        "main.compute.host": 7.51,
+        "draft.compute.host": 7.26,
+    }
     assert log.offloaded is None
     assert log.checkpoints[:3] == (
         Checkpoint(512, 0.67, 1, 3),
@@ -60,7 +73,7 @@ def test_two_slots_with_a_quantised_cache() -> None:
     log = parse_log(QUANTISED)
     assert (log.n_ctx, log.n_ctx_seq) == (8192, 4096)
     assert log.kv == (KvCache("main", 3.25, 4096, 2, "q8_0", "q4_0"), KvCache("draft", 2.12, 4096, 1, "q8_0", "q8_0"))
-    assert log.mib("main", "RS") == {"CPU": 3.28}
+    assert log.sizes()["main.RS.host"] == (3.28, 3.28)
 
 
 def test_without_a_draft_and_with_flash_attention_left_to_the_server() -> None:
@@ -74,15 +87,20 @@ def test_a_later_reservation_is_that_of_the_context_with_such_a_graph() -> None:
     grown = VULKAN.replace("Vulkan0 compute buffer size =     4.51 MiB", "Vulkan0 compute buffer size =     9.00 MiB")
     late = grown.index("update_slots: all slots are idle")
     log = parse_log(VULKAN[: VULKAN.index("update_slots: all slots are idle")] + grown[late:])
-    compute = [buffer for buffer in log.buffers if (buffer.device, buffer.kind) == ("Vulkan0", "compute")]
-    device = {buffer.context: buffer for buffer in compute}
-    assert (device["main"].mib, device["main"].largest) == (4.51, 9.0)
-    assert (device["draft"].mib, device["draft"].largest) == (3.26, 3.26)
+    assert log.sizes()["main.compute.device"] == (4.51, 9.0)
+    assert log.sizes()["draft.compute.device"] == (3.26, 3.26)
 
 
 def test_names_of_devices_are_any() -> None:
     log = parse_log(VULKAN.replace("Vulkan0", "RPC[10.0.0.1:50052]"))
-    assert log.mib("main", "KV") == {"RPC[10.0.0.1:50052]": 4.0}
+    assert ("RPC[10.0.0.1:50052]", "main.KV.device") in {(buffer.device, buffer.key) for buffer in log.buffers}
+
+
+def test_several_buffers_of_one_kind_are_added() -> None:
+    """A model on two devices, or with tensors that the CPU has repacked."""
+    first = "0.00.117.643 I load_tensors:      Vulkan0 model buffer size =    11.72 MiB\n"
+    log = parse_log(VULKAN.replace(first, first + first.replace("Vulkan0", "Vulkan1")))
+    assert log.sizes()["main.model.device"].mib == pytest.approx(23.44)
 
 
 def test_buffers_of_something_else_are_not_counted() -> None:
