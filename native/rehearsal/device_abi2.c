@@ -1,0 +1,2 @@
+#define REHEARSAL_ABI 2
+#include "device.h"

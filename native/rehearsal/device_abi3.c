@@ -1,0 +1,2 @@
+#define REHEARSAL_ABI 3
+#include "device.h"
