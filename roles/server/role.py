@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from strixkit.errors import InputError
-from strixkit.host.context import CREDENTIALS, LIBRARY, STATE, USER, HostContext, ServiceState
+from strixkit.host.context import CREDENTIALS, LIBRARY, STATE, USER, HostContext, ServiceState, environment_of
 from strixkit.host.sharing import Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.options import Options
@@ -28,6 +28,8 @@ WAIT_READY = f"{LIBRARY}/wait-ready"
 KEY_ARGUMENT = "%d/api-key"  # systemd puts the credential's folder there
 CANDIDATE_PORT = "@CANDIDATE_PORT@"  # the agent puts a free port there
 LOG_BUFFERS = 4  # -lv: from this level on the server logs every buffer's size
+# Beyond this a deploy warns: percent of an exact part and of all, and MiB that each line of the log may be rounded by.
+TOLERANCE = {"exact_percent": 2, "total_percent": 5, "line_mib": 0.01}
 OPTIONAL = ("load.fit",)  # a build that has no such flag fits nothing
 
 
@@ -60,7 +62,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
     plan = share.plan
     options = all_options(service, plan)
     rendered = arguments(host, service, options)
-    environment = {**host.runtime.entry.environment, **host.host.environment}
+    environment = environment_of(host.runtime, host.host)
     shape = {
         "service": service.name,
         "profile": service.profile_name,
@@ -74,7 +76,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
     common = {
         "service": service,
         "host": host,
-        "plan": plan,
+        "plan": plan.by_formula(),  # a measurement is no reason for a restart
         "user": USER,
         "environment": [environment_line(key, value) for key, value in environment.items()],
         "credentials": CREDENTIALS,
@@ -95,6 +97,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         "drafts": options.get("draft.type", "none") != "none",
         "key_file": f"{CREDENTIALS}/{service.name}.key" if service.has_key else None,
         "memory": plan.sizes.model_dump(),
+        "plan": _confirmed_by(share, options),
         "choice": plan.choice.model_dump(),
     }
     return Release(
@@ -107,6 +110,20 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         beside=plan.beside,
         reason=f"profile {service.profile_name}",
     )
+
+
+def _confirmed_by(share: Share, options: Options) -> dict[str, Any]:
+    """What the gate holds against the server's log, and how much may differ; see agent/confirm.py."""
+    plan = share.plan
+    return {
+        "parts": [part.model_dump(mode="json") for part in plan.parts],
+        "gpu_layers": options["device.gpu_layers"],
+        "sequence": plan.sequence,
+        "checkpoint": plan.checkpoint._asdict(),
+        "tolerance": TOLERANCE,
+        "settings": plan.settings,
+        "circumstances": share.circumstances,
+    }
 
 
 def _model(service: ServiceState) -> dict[str, Any]:

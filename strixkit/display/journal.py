@@ -12,10 +12,17 @@ def lines(entries: list[dict[str, Any]]) -> list[str]:
     return [one_line(f"{entry.get('at', '?')}  {_words(entry)}") for entry in entries] or ["the journal is empty"]
 
 
+def _findings(entry: dict[str, Any]) -> str:
+    """What was not as planned and no failure, or not known."""
+    checks = entry.get("checks")
+    found = [check for check in checks if isinstance(check, dict)] if isinstance(checks, list) else []
+    return "".join(f"; {check.get('text')}" for check in found if check.get("ok") is None)
+
+
 def _words(entry: dict[str, Any]) -> str:
     event = entry.get("event")
     if event == "gated":
-        return f"release {entry.get('release')} of {entry.get('service')} passed the gate"
+        return f"release {entry.get('release')} of {entry.get('service')} passed the gate{_findings(entry)}"
     if event == "begin":
         return f"{entry.get('who')} began {entry.get('what')}: {len(entry.get('changes', []))} changes"
     if event == "end" and entry.get("ok"):

@@ -35,7 +35,7 @@ def _memory(console: Console, host: str, state: ServiceState, plan: MemoryPlan) 
     for name, justify in (("part", "left"), ("where", "left"), ("MiB", "right"), ("when", "left"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for part in plan.parts:
-        table.add_row(part.name, part.where, f"{part.mib:.1f}", part.when, "exact" if part.exact else "estimate")
+        table.add_row(part.name, part.where, f"{part.mib:.1f}", part.when, part.sure)
     console.print(table)
     console.print(f"device at the start {plan.start_mib:.0f} MiB, with the context full {plan.full_mib:.0f} MiB")
     console.print(f"budget {plan.budget_mib:.0f} MiB: {clean(plan.budget_words)}")

@@ -92,7 +92,7 @@ def _host(report: Report) -> dict[str, Any]:
         "remaining": [change.model_dump(mode="json") for change in outcome.remaining],
         "cause": _cause(outcome) if outcome.error else "",
         "log": outcome.log,
-        "notes": outcome.notes,
+        "notes": [*outcome.notes, *outcome.said],
         "round_trips": outcome.round_trips,
         "services": {state.name: state.plan.model_dump(mode="json") for state in services if state.plan},
     }

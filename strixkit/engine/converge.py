@@ -61,7 +61,7 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What happened to one host."""
+    """What happened to one host. `said`: what the box's job noted, which its events have shown already."""
 
     host: str
     changes: list[Change] = field(default_factory=list)
@@ -69,6 +69,7 @@ class Outcome:
     error: str = ""
     log: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     shown: dict[str, Any] = field(default_factory=dict)
     round_trips: int = 0
     applied: bool = False
@@ -156,7 +157,8 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
         _send_files(session, plan, job, emit)
         plan = _again(session, plan, changes, emit)
     for attempt in range(MAX_STALE):
-        result = session.request("apply", on_event=_relay(session.host, emit), **_request(plan, job))
+        on_event = _relay(session.host, _listening(emit, outcome))
+        result = session.request("apply", on_event=on_event, **_request(plan, job))
         if result.get("locked"):
             raise locked(session.host, result["locked"])
         if not result.get("stale") or attempt == MAX_STALE - 1:
@@ -250,10 +252,21 @@ def _every_tenth(host: str, name: str, size: int, emit: Emit) -> Callable[[int],
     return sent
 
 
+def _listening(emit: Emit, outcome: Outcome) -> Emit:
+    """Keeps the notes for who sees no events."""
+
+    def take(event: Event) -> None:
+        if event.kind == "note":
+            outcome.said.append(f"{event.resource}: {event.text}")
+        emit(event)
+
+    return take
+
+
 def _relay(host: str, emit: Emit) -> Any:
     def on_event(message: dict[str, Any]) -> None:
         kind = str(message.get("event", ""))
-        if kind in ("step", "progress", "reached", "held"):
+        if kind in ("step", "progress", "reached", "held", "note"):
             text = str(message.get("text") or message.get("step") or message.get("point") or "")
             emit(Event(host, kind, text, str(message.get("resource", ""))))
 

@@ -44,6 +44,11 @@ class RuntimeState:
         return self.capabilities is not None and not self.recorded
 
 
+def environment_of(runtime: RuntimeState, host: Host) -> dict[str, str]:
+    """The environment of a server: the runtime's own, and what the host's inventory says."""
+    return {**runtime.entry.environment, **host.environment}
+
+
 @dataclass(frozen=True)
 class ModelFile:
     """A model of the catalogue as a file on this box. Sizes in bytes.

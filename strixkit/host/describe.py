@@ -16,7 +16,8 @@ from strixkit.config.source import ModelSource
 from strixkit.engine.converge import Desired
 from strixkit.errors import InputError, RemoteError
 from strixkit.host import cache
-from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState
+from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState, environment_of
+from strixkit.host.measured import circumstances_of, measured_in
 from strixkit.host.sharing import Held, Tenant, share_memory
 from strixkit.planner import gguf
 from strixkit.planner.facts import Facts
@@ -68,7 +69,7 @@ class Description:
         except (KeyError, ValidationError) as error:
             raise RemoteError(f"the facts make no sense: {error}", host=self.host.name) from error
         context = HostContext(self.host, facts, self._runtime(answer.get("runtime") or {}), ())
-        context.services = tuple(self._services(facts, answer))
+        context.services = tuple(self._services(facts, answer, context.runtime))
         resources = []
         for name in importlib.import_module("roles").ORDER:
             role = importlib.import_module(f"roles.{name}.role")
@@ -133,16 +134,21 @@ class Description:
             raise InputError(f"model file {path} has sha256 {found}, wanted {wanted}", host=self.host.name)
         return found
 
-    def _services(self, facts: Facts, answer: dict[str, Any]) -> list[ServiceState]:
+    def _services(self, facts: Facts, answer: dict[str, Any], runtime: RuntimeState) -> list[ServiceState]:
         boxed = {str(item["path"]): item for item in answer.get("models", [])}
-        running = answer.get("services") or {}
+        running = {name: self._held(item) for name, item in (answer.get("services") or {}).items()}
+        seen = [item for held in running.values() for item in held.measured]
+        environment = environment_of(runtime, self.host)
         tenants = []
         for name, service in self.host.services.items():
             there = boxed.get(self.files[name].path, {})
             self.files[name] = file = replace(self.files[name], identity=str(there.get("identity", "")))
             declared = (name, service.model, file.variant)
             shape = self._shape(file, there)
-            tenants.append(Tenant(name, self.loaded[name], shape, self._held(running.get(name) or {}), declared))
+            alike = circumstances_of(runtime.identity, shape, self.loaded[name], environment) if shape else ""
+            measured = measured_in(seen, alike)
+            held = running.get(name, Held())
+            tenants.append(Tenant(name, self.loaded[name], shape, held, declared, alike, measured))
         try:
             shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan)
         except InputError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -13,6 +13,7 @@ from strixkit.planner.budget import NOTHING, Need
 from strixkit.planner.choice import MemoryPlan, plan
 from strixkit.planner.facts import Answered, Facts
 from strixkit.planner.kept import Kept, memory_wishes, wishes_digest
+from strixkit.planner.measured import Measured
 from strixkit.planner.parts import MIB
 from strixkit.planner.profile import Profile
 from strixkit.planner.run import Family
@@ -30,6 +31,7 @@ class Held(Answered):
     memory: Sizes = Sizes()
     choice: dict[str, JsonValue] = Field(default_factory=dict)
     wishes: str = ""
+    measured: tuple[JsonValue, ...] = ()
 
     @property
     def need(self) -> Need:
@@ -52,6 +54,7 @@ class Tenant:
     """A service of the host that wants memory. `shape` is None while its model is not known.
 
     declared: name, model, variant.
+    circumstances, measured: see `strixkit.host.measured`.
     """
 
     name: str
@@ -59,14 +62,17 @@ class Tenant:
     shape: ModelShape | None
     held: Held
     declared: tuple[str, ...]
+    circumstances: str = ""
+    measured: Measured = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Share:
-    """What a service gets, and the digest of the wishes that it was planned with."""
+    """What a service gets, and the digests of what it was planned with and of what a measurement of it is good for."""
 
     plan: MemoryPlan
     wishes: str
+    circumstances: str
 
 
 def share_memory(
@@ -95,8 +101,17 @@ def share_memory(
         others = neighbours_of(_neighbour(t, shares, kept) for t in tenants if t is not tenant)
         running, keep = tenant.held.need, kept.get(tenant.name)
         with _named(tenant):
-            found = plan(facts, shape, tenant.profile, family, others=others, running=running, keep=keep)
-        shares[tenant.name] = Share(found, wishes[tenant.name])
+            found = plan(
+                facts,
+                shape,
+                tenant.profile,
+                family,
+                others=others,
+                running=running,
+                keep=keep,
+                measured=tenant.measured,
+            )
+        shares[tenant.name] = Share(found, wishes[tenant.name], tenant.circumstances)
     return shares
 
 

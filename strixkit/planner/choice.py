@@ -10,6 +10,8 @@ from strixkit.planner.budget import ALONE, NOTHING, Budget, Need, Neighbours, bu
 from strixkit.planner.candidates import Wishes, wishes_of
 from strixkit.planner.facts import Facts
 from strixkit.planner.kept import Kept
+from strixkit.planner.measured import Measured, by_formula, settings_of, with_measured
+from strixkit.planner.memory import CheckpointSize, checkpoint_size
 from strixkit.planner.options import Options, options_from
 from strixkit.planner.parts import Part, parts
 from strixkit.planner.profile import Profile
@@ -27,6 +29,7 @@ class MemoryPlan(BaseModel):
     note: of a kept choice only, where it differs from what would be chosen now; `fresh` is that, if anything fits.
     start, full, worst: see `Part.when`; each includes the one before.
     system_budget_mib: the limit of device and host together (of the host alone with a BIOS carve-out).
+    settings: what a measurement of the compute buffers must agree in to be used again.
     estimated: the sizes of the weights are the catalogue's and not read from a file.
     """
 
@@ -50,6 +53,13 @@ class MemoryPlan(BaseModel):
     budget_words: str
     reasons: tuple[Reason, ...]
     estimated: bool
+    settings: str
+    checkpoint: CheckpointSize
+
+    def by_formula(self) -> MemoryPlan:
+        """The same plan as if nothing had been measured: what is rendered of it must not change by a measurement."""
+        parts = tuple(by_formula(part) for part in self.parts)
+        return self.model_copy(update={"parts": parts, **_sizes(parts)})
 
     @property
     def sizes(self) -> Sizes:
@@ -71,40 +81,50 @@ def plan(
     others: Neighbours = ALONE,
     running: Need = NOTHING,
     keep: Kept | None = None,
+    measured: Measured | None = None,
 ) -> MemoryPlan:
     """The first candidate, in the profile's order of wishes, that fits at its worst.
 
     running: held by the running service that this plan replaces, so that a second deploy plans the same.
     keep: taken whatever is free now; the plan says what would be chosen instead.
+    measured: compute buffers that this runtime has had on this host with a model of this shape.
     Raises InputError if nothing fits and nothing is kept, with the smallest thing that would.
     """
     budget = budget_of(facts, profile.reserve.system_mib, others, running)
     wishes = wishes_of(profile, shape, family)
 
     def need(run: Run) -> Need:
-        return need_of(_placed_parts(shape, profile, run))
+        return need_of(_placed_parts(shape, profile, run, measured))
 
     fresh = next((run for run in wishes.runs() if budget.fits(need(run))), None)
     run = keep.run(wishes) if keep else fresh
     if run is None:
         raise _nothing_fits(facts, wishes, budget, need)
-    return _memory_plan(facts, shape, profile, Choice(run, fresh, keep is not None, wishes, budget, need), running)
+    choice = Choice(run, fresh, keep is not None, wishes, budget, need)
+    return _memory_plan(facts, shape, profile, choice, running, found=_placed_parts(shape, profile, run, measured))
 
 
-def _placed_parts(shape: ModelShape, profile: Profile, run: Run) -> tuple[Part, ...]:
+def _placed_parts(shape: ModelShape, profile: Profile, run: Run, measured: Measured | None) -> tuple[Part, ...]:
     """The parts where they lie: without GPU layers all on the host. A partial offload counts as whole."""
     found = parts(shape, run)
-    if profile.device.gpu_layers != 0:
-        return found
-    return tuple(part.moved("host") for part in found)
+    if profile.device.gpu_layers == 0:
+        found = tuple(part.moved("host") for part in found)
+    return with_measured(found, run, measured or {})
 
 
-def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choice, running: Need) -> MemoryPlan:
-    found = _placed_parts(shape, profile, choice.run)
-    start, full, worst = (
-        need_of(part for part in found if part.when in stages)
-        for stages in (("start",), ("start", "full"), ("start", "full", "worst"))
-    )
+def _sizes(found: tuple[Part, ...]) -> dict[str, float]:
+    """The sums of a plan's parts in its three stages."""
+    sizes = {}
+    for name, stages in (("start", ("start",)), ("full", ("start", "full")), ("worst", ("start", "full", "worst"))):
+        need = need_of(part for part in found if part.when in stages)
+        sizes.update({f"{name}_mib": need.device_mib, f"host_{name}_mib": need.host_mib})
+    return sizes
+
+
+def _memory_plan(
+    facts: Facts, shape: ModelShape, profile: Profile, choice: Choice, running: Need, *, found: tuple[Part, ...]
+) -> MemoryPlan:
+    start = need_of(part for part in found if part.when == "start")
     return MemoryPlan(
         options=options_from(profile, choice.run, facts.cores),
         choice=Kept.of(choice.run),
@@ -113,17 +133,14 @@ def _memory_plan(facts: Facts, shape: ModelShape, profile: Profile, choice: Choi
         note=kept_note(choice),
         fresh=Kept.of(choice.fresh) if choice.fresh not in (None, choice.run) else None,
         parts=found,
-        start_mib=start.device_mib,
-        full_mib=full.device_mib,
-        worst_mib=worst.device_mib,
-        host_start_mib=start.host_mib,
-        host_full_mib=full.host_mib,
-        host_worst_mib=worst.host_mib,
+        **_sizes(found),
         budget_mib=choice.budget.usable_mib,
         system_budget_mib=choice.budget.system_mib,
         budget_words=choice.budget.words,
         reasons=reasons_of(choice, profile, shape, facts.cores),
         estimated=not shape.from_header,
+        settings=settings_of(choice.run),
+        checkpoint=checkpoint_size(shape, choice.run),
     )
 
 

@@ -7,11 +7,20 @@ last digit of the log.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
 from strixkit.planner.shape import ModelShape
 
 # Saved with each token of a KV cache: position and sequence (llama-kv-cache.cpp: state_write).
 CELL_BYTES = 20
+
+
+class CheckpointSize(NamedTuple):
+    """Bytes of a checkpoint of no tokens, and what each token adds."""
+
+    fixed_bytes: float
+    token_bytes: float
 
 
 def weights_bytes(shape: ModelShape, run: Run) -> int:
@@ -73,6 +82,12 @@ def checkpoint_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
     if shape.recurrent is None:
         return 0
     return recurrent_plane_bytes(shape) + (_draft_state_bytes(shape, run, tokens) if run.family == "rocmfp4" else 0)
+
+
+def checkpoint_size(shape: ModelShape, run: Run) -> CheckpointSize:
+    """The size of a context checkpoint by the tokens before it; see `checkpoint_bytes`."""
+    fixed = checkpoint_bytes(shape, run, 0)
+    return CheckpointSize(fixed, checkpoint_bytes(shape, run, 1) - fixed)
 
 
 def checkpoint_positions(run: Run) -> list[int]:

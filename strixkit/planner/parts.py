@@ -43,6 +43,11 @@ class Part(BaseModel):
         """Whether `mib` was measured on the host, of a server with these settings."""
         return self.formula_mib is not None
 
+    @property
+    def sure(self) -> str:
+        """How sure `mib` is, in a word."""
+        return "measured" if self.measured else "exact" if self.exact else "estimate"
+
     def moved(self, where: Where) -> Part:
         """The same part in another place."""
         return self.model_copy(update={"where": where, "key": f"{self.key.rpartition('.')[0]}.{where}"})

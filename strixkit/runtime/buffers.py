@@ -102,10 +102,11 @@ class PromptState(NamedTuple):
 
 
 class Size(NamedTuple):
-    """MiB when the server was ready, and at most."""
+    """MiB when the server was ready, and at most; `lines` of the log were added for it, each rounded."""
 
     mib: float
     largest: float
+    lines: int
 
 
 class ServerLog(NamedTuple):
@@ -130,8 +131,8 @@ class ServerLog(NamedTuple):
         """All buffers by `Buffer.key`, added where several have the same."""
         found: dict[str, Size] = {}
         for buffer in self.buffers:
-            before = found.get(buffer.key, Size(0.0, 0.0))
-            found[buffer.key] = Size(before.mib + buffer.mib, before.largest + buffer.largest)
+            before = found.get(buffer.key, Size(0.0, 0.0, 0))
+            found[buffer.key] = Size(before.mib + buffer.mib, before.largest + buffer.largest, before.lines + 1)
         return found
 
 

@@ -15,13 +15,13 @@ import glob
 import os
 import shutil
 import socket
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 
-from strixkit.remote.agent import atomic, gate, journal, paths, systemd
+from strixkit.remote.agent import atomic, confirm, gate, journal, paths, systemd
 from strixkit.remote.agent.preflight import ActivationError, preflight
+from strixkit.remote.agent.report import Report
 
 Step = Dict[str, Any]
-Report = Callable[[str], None]
 KEEP_RELEASES = 5
 PORT_MARK = "@CANDIDATE_PORT@"
 
@@ -69,8 +69,8 @@ def activate(step: Step, report: Report) -> None:
     try:
         _start_trial(name, unit_text + "\n")
         report("gate")
-        checks = _pass_gate(name, manifest, int(manifest["port"]))
-        entry = {"event": "gated", "service": service, "release": release, "checks": checks}
+        passed = _pass_gate(name, manifest, int(manifest["port"]))
+        entry = {"event": "gated", "service": service, "release": release, "checks": passed.checks}
         journal.append(dict(entry, before=_current(service), rollback=bool(step.get("rollback"))))
         report("promote")
         _promote(service, release, name, unit_text + "\n")
@@ -81,6 +81,12 @@ def activate(step: Step, report: Report) -> None:
         restored = restore(service)
         raise ActivationError("release %s did not pass: %s; %s" % (release, error, restored), log) from error
     report("promoted")
+    for check in passed.checks:
+        if check["ok"] is None:
+            report.note(check["text"])
+    if passed.measured is not None:
+        with contextlib.suppress(OSError):  # a full disk ends no service that has passed its gate
+            atomic.write_json(folder + "/measured.json", passed.measured, 0o644)
     _prune(service)
 
 
@@ -92,13 +98,19 @@ def _current(service: str) -> str:
         return ""
 
 
-def _pass_gate(name: str, manifest: "Dict[str, Any]", port: int) -> "List[Dict[str, Any]]":
-    """Return the gate's checks when all are good; otherwise raises RuntimeError with those that are not."""
+def _pass_gate(name: str, manifest: "Dict[str, Any]", port: int) -> confirm.Confirmation:
+    """Return all checks, and what was measured, when none is bad; otherwise raises RuntimeError with those that are."""
     checks = gate.check(name, manifest, port)
-    failed = [check["text"] for check in checks if not check["ok"]]
+    _raise_failed(checks)
+    confirmed = confirm.confirm(name, manifest)
+    _raise_failed(confirmed.checks)
+    return confirmed._replace(checks=checks + confirmed.checks)
+
+
+def _raise_failed(checks: "List[Dict[str, Any]]") -> None:
+    failed = [check["text"] for check in checks if check["ok"] is False]
     if failed:
         raise RuntimeError("; ".join(failed))
-    return checks
 
 
 def rehearse(service: str, folder: str, manifest: "Dict[str, Any]", report: Report) -> None:

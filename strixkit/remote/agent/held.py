@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import Any, Dict, Iterable, Set, Tuple
+from typing import Any, Dict, Iterable, List, Set, Tuple
 
 from strixkit.remote.agent import paths
 from strixkit.remote.agent.atomic import read_json, read_text
@@ -21,16 +21,37 @@ def held(service: str) -> Dict[str, Any]:
     service = os.path.basename(service)
     home = "%s/%s/current" % (paths.SERVICES, service)
     manifest = read_json(home + "/manifest.json") or {}
-    pids = (read_text(CGROUP % service) or "").split()
+    running, host, device = memory(service)
     return {
-        "running": bool(pids),
-        "host_bytes": sum(host_bytes(read_text("/proc/%s/status" % pid) or "") for pid in pids),
-        "device_bytes": device_bytes(text for pid in pids for text in _descriptors(pid)),
+        "running": running,
+        "host_bytes": host,
+        "device_bytes": device,
         "release": str(manifest.get("release", "")),
         "memory": manifest.get("memory", {}),
         "choice": manifest.get("choice", {}),
         "wishes": read_text(home + "/wishes") or "",
+        "measured": measured(service),
     }
+
+
+def memory(service: str) -> Tuple[bool, int, int]:
+    """Whether the service runs, and the bytes that all its processes hold: of their own, and on the GPU."""
+    pids = (read_text(CGROUP % service) or "").split()
+    host = sum(host_bytes(read_text("/proc/%s/status" % pid) or "") for pid in pids)
+    return bool(pids), host, device_bytes(text for pid in pids for text in _descriptors(pid))
+
+
+def measured(service: str) -> List[Dict[str, Any]]:
+    """The compute buffers that the gate has measured of the service's kept releases; see agent/confirm.py."""
+    found = (read_json(path) for path in glob.glob("%s/%s/releases/*/measured.json" % (paths.SERVICES, service)))
+    return [
+        dict(
+            {key: item.get(key) for key in ("at", "settings", "circumstances")},
+            compute=[part for part in item.get("parts", []) if ".compute." in part["key"]],
+        )
+        for item in found
+        if isinstance(item, dict)
+    ]
 
 
 def host_bytes(status: str) -> int:

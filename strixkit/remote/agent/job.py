@@ -14,6 +14,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, Optional
 
 from strixkit.remote.agent import atomic, journal, lock, paths
+from strixkit.remote.agent.report import Report
 
 PROGRAM = paths.RUN + "/agent.pyz"
 EVENTS = paths.RUN + "/events.jsonl"
@@ -173,18 +174,32 @@ def _run_steps(todo: Any, recorder: Recorder) -> Dict[str, Any]:
         recorder.reached(label)
         recorder.emit(event="step", resource=step["resource"], step=step["step"])
 
-        def report(text: str, label: str = label, step: Dict[str, Any] = step) -> None:
-            recorder.emit(event="progress", resource=step["resource"], text=text)
-            recorder.reached(label + ":" + text)
-
-        failure = _attempt(steps.STEPS[step["step"]], step, report)
+        failure = _attempt(steps.STEPS[step["step"]], step, StepReport(recorder, label, step["resource"]))
         if failure:
             return dict(failure, resource=step["resource"], step=step["step"])
     recorder.reached("done")
     return {}
 
 
-def _attempt(action: Callable[..., None], step: Dict[str, Any], report: Callable[[str], None]) -> Dict[str, Any]:
+class StepReport:
+    """Implements `Report` for one step."""
+
+    def __init__(self, recorder: Recorder, label: str, resource: str) -> None:
+        self._recorder = recorder
+        self._label = label
+        self._resource = resource
+
+    def __call__(self, text: str) -> None:
+        """Progress; the job may be told to hold there."""
+        self._recorder.emit(event="progress", resource=self._resource, text=text)
+        self._recorder.reached(self._label + ":" + text)
+
+    def note(self, text: str) -> None:
+        """Shown, and kept in the outcome."""
+        self._recorder.emit(event="note", resource=self._resource, text=text)
+
+
+def _attempt(action: Callable[..., None], step: Dict[str, Any], report: Report) -> Dict[str, Any]:
     try:
         action(step, report)
     except Exception as error:  # whatever a step raises must end in the journal and in the answer

@@ -12,9 +12,9 @@ from typing import Any, Callable, Dict
 
 from strixkit.remote.agent import activate, apt, atomic, credentials, hashes, paths, systemd
 from strixkit.remote.agent.observe import decode
+from strixkit.remote.agent.report import Report
 
 Step = Dict[str, Any]
-Report = Callable[[str], None]
 
 
 def _owner(step: Step) -> "tuple[int, int]":

@@ -63,9 +63,28 @@ def unit(name: str, properties: Dict[str, str]) -> Dict[str, Any]:
     }
 
 
+def _invocation(name: str) -> str:
+    return systemctl("show", "--property=InvocationID", "--value", "--", name, check=False).strip()
+
+
+def log_head(name: str, limit: int = 4 << 20) -> str:
+    """The first bytes that the unit's current run wrote; empty if the journal has none of it (any more)."""
+    invocation = _invocation(name)
+    if not invocation:
+        return ""
+    subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, capture_output=True)
+    command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "_SYSTEMD_INVOCATION_ID=" + invocation]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as reader:
+        text = reader.stdout.read(limit) if reader.stdout else b""
+        reader.kill()
+    return text.decode("utf-8", "replace")
+
+
 def log_tail(name: str, lines: int = 60) -> List[str]:
     """The last lines that the unit's current or last run wrote, with what systemd said of it (`oom-kill`)."""
-    invocation = systemctl("show", "--property=InvocationID", "--value", "--", name, check=False).strip()
+    invocation = _invocation(name)
     match = ["--unit", name]
     if invocation:
         # The second field can be written by anybody, so it counts for PID 1 only.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -69,3 +70,22 @@ def test_a_service_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     absent = agent.held("other")
     assert not absent["running"]
     assert absent["release"] == absent["wishes"] == ""
+
+
+def test_what_the_gates_have_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each kept release that has a measurement; its compute buffers only."""
+    monkeypatch.setattr(agent.paths, "SERVICES", str(tmp_path))
+    buffer = {"key": "main.compute.device", "measured_mib": 4.5, "largest_mib": 4.5}
+    stored = {
+        "at": "1",
+        "settings": "s",
+        "circumstances": "c",
+        "parts": [{"key": "main.KV.device"}, buffer],
+        "total": 1,
+    }
+    for name, text in {"a": json.dumps(stored), "b": None, "c": "half a fi"}.items():
+        (tmp_path / "main/releases" / name).mkdir(parents=True)
+        if text is not None:
+            (tmp_path / "main/releases" / name / "measured.json").write_text(text)
+    assert agent.measured("main") == [{"at": "1", "settings": "s", "circumstances": "c", "compute": [buffer]}]
+    assert agent.measured("other") == []

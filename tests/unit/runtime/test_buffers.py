@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strixkit.runtime import buffers
-from strixkit.runtime.buffers import Checkpoint, KvCache, PromptState, parse_log
+from strixkit.runtime.buffers import Checkpoint, KvCache, PromptState, Size, parse_log
 
 DATA = Path(__file__).parents[2] / "data/log"
 VULKAN = (DATA / "memory-0.7.0-vulkan.txt").read_text()
@@ -73,7 +73,7 @@ def test_two_slots_with_a_quantised_cache() -> None:
     log = parse_log(QUANTISED)
     assert (log.n_ctx, log.n_ctx_seq) == (8192, 4096)
     assert log.kv == (KvCache("main", 3.25, 4096, 2, "q8_0", "q4_0"), KvCache("draft", 2.12, 4096, 1, "q8_0", "q8_0"))
-    assert log.sizes()["main.RS.host"] == (3.28, 3.28)
+    assert log.sizes()["main.RS.host"] == Size(3.28, 3.28, 1)
 
 
 def test_without_a_draft_and_with_flash_attention_left_to_the_server() -> None:
@@ -87,8 +87,8 @@ def test_a_later_reservation_is_that_of_the_context_with_such_a_graph() -> None:
     grown = VULKAN.replace("Vulkan0 compute buffer size =     4.51 MiB", "Vulkan0 compute buffer size =     9.00 MiB")
     late = grown.index("update_slots: all slots are idle")
     log = parse_log(VULKAN[: VULKAN.index("update_slots: all slots are idle")] + grown[late:])
-    assert log.sizes()["main.compute.device"] == (4.51, 9.0)
-    assert log.sizes()["draft.compute.device"] == (3.26, 3.26)
+    assert log.sizes()["main.compute.device"] == Size(4.51, 9.0, 1)
+    assert log.sizes()["draft.compute.device"] == Size(3.26, 3.26, 1)
 
 
 def test_names_of_devices_are_any() -> None:
@@ -100,7 +100,7 @@ def test_several_buffers_of_one_kind_are_added() -> None:
     """A model on two devices, or with tensors that the CPU has repacked."""
     first = "0.00.117.643 I load_tensors:      Vulkan0 model buffer size =    11.72 MiB\n"
     log = parse_log(VULKAN.replace(first, first + first.replace("Vulkan0", "Vulkan1")))
-    assert log.sizes()["main.model.device"].mib == pytest.approx(23.44)
+    assert log.sizes()["main.model.device"] == Size(pytest.approx(23.44), pytest.approx(23.44), 2)
 
 
 def test_buffers_of_something_else_are_not_counted() -> None:

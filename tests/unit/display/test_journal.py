@@ -1,0 +1,29 @@
+"""The journal of a box as lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from strixkit.display.journal import lines
+
+GATED = {"event": "gated", "at": "2026-11-24T12:00:00+00:00", "release": "0123456789ab", "service": "main"}
+
+
+@pytest.mark.parametrize(
+    ("checks", "wanted"),
+    [
+        ([{"ok": True, "text": "/health answers 200"}], ""),
+        (
+            [{"ok": True, "text": "fine"}, {"ok": None, "text": "memory not confirmed: why"}],
+            "; memory not confirmed: why",
+        ),
+        (None, ""),
+        ("nonsense", ""),
+        (["nonsense"], ""),
+    ],
+)
+def test_what_a_gate_could_not_confirm(checks: Any, wanted: str) -> None:
+    [line] = lines([{**GATED, "checks": checks}])
+    assert line == f"2026-11-24T12:00:00+00:00  release 0123456789ab of main passed the gate{wanted}"
