@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _confirmed_by(share: Share, options: Options) -> dict[str, Any]:
         "parts": [part.model_dump(mode="json") for part in plan.parts],
         "gpu_layers": options["device.gpu_layers"],
         "sequence": plan.sequence,
-        "checkpoint": plan.checkpoint._asdict(),
+        "checkpoint": asdict(plan.checkpoint),
         "tolerance": TOLERANCE,
         "settings": plan.settings,
         "circumstances": share.circumstances,

@@ -7,7 +7,7 @@ last digit of the log.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
 from strixkit.planner.shape import ModelShape
@@ -16,7 +16,8 @@ from strixkit.planner.shape import ModelShape
 CELL_BYTES = 20
 
 
-class CheckpointSize(NamedTuple):
+@dataclass(frozen=True)
+class CheckpointSize:
     """Bytes of a checkpoint of no tokens, and what each token adds."""
 
     fixed_bytes: float

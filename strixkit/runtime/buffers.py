@@ -34,7 +34,7 @@ _BUFFER = _line(
     r" +(model|KV|RS|output|compute) buffer size = +" + _NUMBER + " MiB"
 )
 _AUTO_FLASH = _line(r"\w+: Flash Attention was auto, set to (\w+)")
-_NODES = _line(r"sched_reserve: graph:? nodes += " + _COUNT)
+_NODES = _line(r"sched_reserve: graph(?: \([^)]*\))?:? nodes += " + _COUNT)
 _KV = _line(
     r"llama_kv_cache: size = +" + _NUMBER + r" MiB \( *" + _COUNT + r" cells, +" + _COUNT + r" layers, [^)]*\), "
     r"K \((\w+)\): +[0-9.]+ MiB, V \((\w+)\): +"

@@ -124,15 +124,16 @@ def _rows(plan: "Dict[str, Any]", log: ServerLog, process: Process) -> "Iterator
         if _kind(key) in LOGGED:
             yield dict(row, measured_mib=size.mib, largest_mib=size.largest, lines=size.lines)
         elif process.device_mib:
-            rest = max(0.0, process.device_mib - _on_device(log))
+            rest = max(0.0, process.device_mib - _of_gpu(log))
             yield dict(row, measured_mib=rest, largest_mib=rest, lines=0)
     for key, size in sizes.items():
         names = {"key": key, "names": ["not planned"], "predicted_mib": 0.0, "exact": True}
         yield dict(names, measured_mib=size.mib, largest_mib=size.largest, lines=size.lines)
 
 
-def _on_device(log: ServerLog) -> float:
-    return sum(size.largest for key, size in log.sizes().items() if key.endswith(".device"))
+def _of_gpu(log: ServerLog) -> float:
+    """What the log says of the GPU's memory: host buffers that its driver gives (Vulkan_Host) are GTT as well."""
+    return sum(buffer.largest for buffer in log.buffers if not buffer.device.startswith("CPU"))
 
 
 def _checkpoints(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Dict[str, Any]]":

@@ -91,6 +91,25 @@ def test_a_later_reservation_is_that_of_the_context_with_such_a_graph() -> None:
     assert log.sizes()["draft.compute.device"] == Size(3.26, 3.26, 1)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "graph: nodes = 542, splits = 2, input objects = 4, input tensors = 10",
+        "graph nodes  = 542",
+        "graph nodes  = 542 (with bs=256), 541 (with bs=1)",
+        "graph (pp bs=256, tg bs=1): nodes = 542 / 541, splits = 2 / 1, input objects = 4 / 4, input tensors = 10 / 9",
+    ],
+)
+def test_nodes_as_builds_write_them(line: str) -> None:
+    """The fork's, and upstream's where prompts and single tokens have other graphs (llama-context.cpp)."""
+    nodes = "graph: nodes = 542, splits = 2, input objects = 4, input tensors = 10"
+    at = VULKAN.index(nodes)
+    before = VULKAN[:at].rpartition("Vulkan0 compute buffer size =     4.51")
+    text = before[0] + "Vulkan0 compute buffer size =     9.00" + before[2] + line + VULKAN[at + len(nodes) :]
+    assert parse_log(text).sizes()["main.compute.device"].largest == 9.0
+    assert parse_log(text).sizes()["draft.compute.device"].largest == 3.26
+
+
 def test_names_of_devices_are_any() -> None:
     log = parse_log(VULKAN.replace("Vulkan0", "RPC[10.0.0.1:50052]"))
     assert ("RPC[10.0.0.1:50052]", "main.KV.device") in {(buffer.device, buffer.key) for buffer in log.buffers}
