@@ -149,7 +149,8 @@ def _layers(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
     asked = plan["gpu_layers"]
     if asked in (0, "auto"):
         return
-    if log.offloaded is None or not log.sizes().get("main.model.device"):
+    weights = log.sizes().get("main.model.device")
+    if log.offloaded is None or weights is None or weights.mib == 0:
         text = "no layer reached a device, %s were asked for: the weights are in the CPU's memory" % asked
         yield _check("layers", False, text)
         return
