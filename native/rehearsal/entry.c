@@ -5,6 +5,7 @@
 #include <ggml-backend.h>
 #include <ggml.h>
 
+#include "memory.h"
 #include "settings.h"
 
 ggml_backend_reg_t rehearsal_reg_2(const struct settings *);
@@ -68,4 +69,12 @@ ggml_backend_reg_t ggml_backend_init(void) {
     }
     fprintf(stderr, "rehearsal: ggml %s is not known to this device, which knows 0.11 to 0.21, 0.26 and 0.27\n", version);
     return NULL;
+}
+
+/* When the server ends: what no line of its own log tells. */
+__attribute__((destructor)) static void report(void) {
+    const size_t peak = memory_peak();
+    if (peak > 0) {
+        fprintf(stderr, "rehearsal: at most %.2f MiB of device memory were taken at once\n", (double) peak / (1 << 20));
+    }
 }

@@ -13,7 +13,7 @@
 #define LISTED 256
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static size_t taken;
+static size_t taken, peak;
 static struct {
     uintptr_t begin, end;
 } usable_ranges[LISTED];
@@ -83,6 +83,7 @@ bool memory_take(size_t size, size_t most) {
     pthread_mutex_lock(&lock);
     const bool fits = size <= most && taken <= most - size;
     taken += fits ? size : 0;
+    peak = taken > peak ? taken : peak;
     pthread_mutex_unlock(&lock);
     return fits;
 }
@@ -98,4 +99,11 @@ size_t memory_left(size_t most) {
     const size_t left = most - taken;
     pthread_mutex_unlock(&lock);
     return left;
+}
+
+size_t memory_peak(void) {
+    pthread_mutex_lock(&lock);
+    const size_t most = peak;
+    pthread_mutex_unlock(&lock);
+    return most;
 }

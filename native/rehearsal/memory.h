@@ -17,4 +17,7 @@ bool memory_take(size_t size, size_t most);
 void memory_give_back(size_t size);
 size_t memory_left(size_t most);
 
+/* The most bytes of the device that were taken at once. */
+size_t memory_peak(void);
+
 #endif

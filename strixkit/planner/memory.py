@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
+from strixkit.planner.run import CacheTypes, Run, is_quantised, row_bytes
 from strixkit.planner.shape import ModelShape
 
 # Saved with each token of a KV cache: position and sequence (llama-kv-cache.cpp: state_write).
 CELL_BYTES = 20
+# Of the fork's checkpoints: tokens of a prompt behind the last, and between two (or in the prompt of the first).
+LAST_TOKENS = 4
+CHECKPOINT_SPACING = 64
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,24 @@ def checkpoint_size(shape: ModelShape, run: Run) -> CheckpointSize:
 def checkpoint_positions(run: Run) -> list[int]:
     """Where the fork keeps checkpoints after one prompt that fills a slot: tokens before each.
 
-    One at each border of a logical batch that is at least `checkpoint_every` after the last, and two near the
-    end; the oldest go first (server-context.cpp: update_slots, create_checkpoint).
+    They are made between logical batches: when the last is at least `checkpoint_every` tokens behind, and in the last
+    micro batch of the prompt, for which it makes two borders; the oldest go first (server-context.cpp: update_slots,
+    create_checkpoint). Equal to what the fork's server did, for these and other settings: tests/data/checkpoints.
     """
-    ends = [run.sequence - 4 - run.micro_tokens, run.sequence - 4]
-    step = round_up(run.checkpoint_every, run.batch_tokens)
-    positions = [*range(step, ends[0], step), *(end for end in ends if end > 0)]
-    return positions[-run.checkpoints :] if run.checkpoints else []
+    if not run.checkpoints:
+        return []
+    prompt, micro = run.sequence, run.micro_tokens
+    borders = [prompt - min(run.batch_tokens, rest) for rest in (LAST_TOKENS + micro, LAST_TOKENS)]
+    made: list[int] = []
+    start = 0
+    while start < prompt:
+        end = min(start + run.batch_tokens, prompt, *(border for border in borders if border > start))
+        behind = start - made[-1] if made else start
+        apart = behind > CHECKPOINT_SPACING if made else start > 0 and end >= CHECKPOINT_SPACING
+        if apart and (prompt < end + micro or behind >= run.checkpoint_every):
+            made.append(start)
+        start = end
+    return made[-run.checkpoints :]
 
 
 def prompt_state_bytes(shape: ModelShape, run: Run) -> float:
