@@ -148,7 +148,7 @@ class Description:
             alike = circumstances_of(runtime.identity, shape, self.loaded[name], environment) if shape else ""
             measured = measured_in(seen, alike)
             held = running.get(name, Held())
-            tenants.append(Tenant(name, self.loaded[name], shape, held, declared, alike, measured))
+            tenants.append(Tenant(name, self.loaded[name], shape, held, declared, alike, measured, _other_shapes(file)))
         try:
             shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan)
         except InputError as error:
@@ -207,6 +207,12 @@ class Description:
             cache.put(key, dict(boxed["header"]))
             return header
         return gguf.from_summary(known)
+
+
+def _other_shapes(file: ModelFile) -> dict[str, ModelShape]:
+    """The catalogue's shapes of the model's other variants, which a plan may offer."""
+    shapes = {name: variant.shape for name, variant in file.model.variants.items() if name != file.variant}
+    return {name: shape for name, shape in shapes.items() if shape is not None}
 
 
 def _forgotten(key: str, host: str) -> RemoteError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -53,7 +53,7 @@ class Held(Answered):
 class Tenant:
     """A service of the host that wants memory. `shape` is None while its model is not known.
 
-    declared: name, model, variant.
+    declared: name, model, variant. variants: shapes of the model's other variants, by name.
     circumstances, measured: see `strixkit.host.measured`.
     """
 
@@ -64,6 +64,7 @@ class Tenant:
     declared: tuple[str, ...]
     circumstances: str = ""
     measured: Measured = field(default_factory=dict)
+    variants: Mapping[str, ModelShape] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def share_memory(
                 running=running,
                 keep=keep,
                 measured=tenant.measured,
+                variants=tenant.variants,
             )
         shares[tenant.name] = Share(found, wishes[tenant.name], tenant.circumstances)
     return shares

@@ -42,6 +42,7 @@ ALONE = Neighbours()
 class Budget:
     """Two limits in MiB: `device_mib` for what the device holds, `system_mib` for system memory.
 
+    reserve_mib: left alone; already taken out of the limits.
     ceiling: what limits the device. Only a carve-out is no part of system memory; otherwise device and host
     parts together are held against `system_mib`.
     """
@@ -49,6 +50,7 @@ class Budget:
     ceiling: Ceiling
     device_mib: float
     system_mib: float
+    reserve_mib: float
     words: str
 
     @property
@@ -98,16 +100,16 @@ def budget_of(facts: Facts, reserve_mib: float, others: Neighbours, running: Nee
     words = f"{available:,.0f} MiB of system memory available - {reserve:,.0f} reserve"
     changes = _changes(others.promised, running)
     if facts.gpu is None:
-        return Budget("system", system, system, words + changes)
+        return Budget("system", system, system, reserve, words + changes)
     gtt, vram = facts.gpu.gtt_total_bytes / MIB, facts.gpu.vram_total_bytes / MIB
     if carved:
         words = f"BIOS carve-out {vram:,.0f} MiB, used alone since GTT is only {gtt:,.0f}; besides {words}"
         device = vram - others.held.device_mib - others.promised.device_mib
-        return Budget("carve-out", device, system, words + changes)
+        return Budget("carve-out", device, system, reserve, words + changes)
     used = facts.gpu.gtt_used_bytes / MIB
     words = f"the least of GTT {gtt:,.0f} MiB - {used:,.0f} used, and {words}"
     device = gtt - max(used - running.device_mib, others.held.device_mib) - others.promised.device_mib
-    return Budget("gtt", device, system, words + changes)
+    return Budget("gtt", device, system, reserve, words + changes)
 
 
 def _changes(promised: Need, running: Need) -> str:

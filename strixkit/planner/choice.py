@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from strixkit.planner.budget import ALONE, NOTHING, Budget, Need, Neighbours, budget_of, need_of
-from strixkit.planner.candidates import Wishes, wishes_of
+from strixkit.planner.bar import Bar, bar_of
+from strixkit.planner.budget import ALONE, NOTHING, Need, Neighbours, need_of
+from strixkit.planner.candidates import drafting_of, wishes_of
+from strixkit.planner.case import Case
+from strixkit.planner.draft import Drafting
 from strixkit.planner.facts import Facts
 from strixkit.planner.kept import Kept
-from strixkit.planner.measured import Measured, by_formula, settings_of, with_measured
+from strixkit.planner.measured import Measured, by_formula, settings_of
 from strixkit.planner.memory import CheckpointSize, checkpoint_size
 from strixkit.planner.options import Options, options_from
-from strixkit.planner.parts import Part, parts
+from strixkit.planner.parts import Part
 from strixkit.planner.profile import Profile
-from strixkit.planner.reasons import Choice, NothingFits, Reason, kept_note, reasons_of, shortfall_words
-from strixkit.planner.run import Family, Run
+from strixkit.planner.reasons import (
+    Choice,
+    Reason,
+    RunnerUp,
+    Unmet,
+    kept_note,
+    nothing_fits,
+    reasons_of,
+    runner_up,
+    unmet_wishes,
+    warnings_of,
+)
+from strixkit.planner.run import Family
+from strixkit.planner.search import best
 from strixkit.planner.shape import ModelShape
 from strixkit.planner.sharing import Sizes
 
@@ -31,6 +46,7 @@ class MemoryPlan(BaseModel):
     system_budget_mib: the limit of device and host together (of the host alone with a BIOS carve-out).
     settings: what a measurement of the compute buffers must agree in to be used again.
     estimated: the sizes of the weights are the catalogue's and not read from a file.
+    unmet, runner_up: of a choice that would be made now, what it lacks and what came next.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,7 +67,11 @@ class MemoryPlan(BaseModel):
     budget_mib: float
     system_budget_mib: float
     budget_words: str
+    bar: Bar
     reasons: tuple[Reason, ...]
+    unmet: tuple[Unmet, ...]
+    runner_up: RunnerUp | None
+    warnings: tuple[str, ...]
     estimated: bool
     settings: str
     checkpoint: CheckpointSize
@@ -82,34 +102,26 @@ def plan(
     running: Need = NOTHING,
     keep: Kept | None = None,
     measured: Measured | None = None,
+    variants: Mapping[str, ModelShape] | None = None,
+    drafting: Drafting | None = None,
 ) -> MemoryPlan:
     """The first candidate, in the profile's order of wishes, that fits at its worst.
 
     running: held by the running service that this plan replaces, so that a second deploy plans the same.
     keep: taken whatever is free now; the plan says what would be chosen instead.
     measured: compute buffers that this runtime has had on this host with a model of this shape.
+    variants: shapes of the model's other variants by name, which the plan may offer.
+    drafting: what was measured of drafts on this host, instead of what is published.
     Raises InputError if nothing fits and nothing is kept, with the smallest thing that would.
     """
-    budget = budget_of(facts, profile.reserve.system_mib, others, running)
-    wishes = wishes_of(profile, shape, family)
-
-    def need(run: Run) -> Need:
-        return need_of(_placed_parts(shape, profile, run, measured))
-
-    fresh = next((run for run in wishes.runs() if budget.fits(need(run))), None)
+    drafting = drafting or drafting_of(profile, shape)
+    wishes = wishes_of(profile, shape, family, drafting)
+    case = Case(facts, shape, profile, wishes, drafting, others, running, measured or {}, variants or {})
+    fresh = best(wishes, case.fits)
     run = keep.run(wishes) if keep else fresh
     if run is None:
-        raise _nothing_fits(facts, wishes, budget, need)
-    choice = Choice(run, fresh, keep is not None, wishes, budget, need)
-    return _memory_plan(facts, shape, profile, choice, running, found=_placed_parts(shape, profile, run, measured))
-
-
-def _placed_parts(shape: ModelShape, profile: Profile, run: Run, measured: Measured | None) -> tuple[Part, ...]:
-    """The parts where they lie: without GPU layers all on the host. A partial offload counts as whole."""
-    found = parts(shape, run)
-    if profile.device.gpu_layers == 0:
-        found = tuple(part.moved("host") for part in found)
-    return with_measured(found, run, measured or {})
+        raise nothing_fits(case)
+    return _memory_plan(case, Choice(run, fresh, keep is not None))
 
 
 def _sizes(found: tuple[Part, ...]) -> dict[str, float]:
@@ -121,40 +133,30 @@ def _sizes(found: tuple[Part, ...]) -> dict[str, float]:
     return sizes
 
 
-def _memory_plan(
-    facts: Facts, shape: ModelShape, profile: Profile, choice: Choice, running: Need, *, found: tuple[Part, ...]
-) -> MemoryPlan:
+def _memory_plan(case: Case, choice: Choice) -> MemoryPlan:
+    run, fresh = choice.run, choice.run == choice.fresh
+    found = case.parts(run)
     start = need_of(part for part in found if part.when == "start")
+    options = options_from(case.profile, run, case.facts.cores)
+    unmet = unmet_wishes(case, run) if fresh else ()
     return MemoryPlan(
-        options=options_from(profile, choice.run, facts.cores),
-        choice=Kept.of(choice.run),
-        sequence=choice.run.sequence,
-        beside=choice.budget.fits(start + running),
-        note=kept_note(choice),
-        fresh=Kept.of(choice.fresh) if choice.fresh not in (None, choice.run) else None,
+        options=options,
+        choice=Kept.of(run),
+        sequence=run.sequence,
+        beside=case.budget.fits(start + case.running),
+        note=kept_note(case, choice),
+        fresh=Kept.of(choice.fresh) if choice.fresh and not fresh else None,
         parts=found,
         **_sizes(found),
-        budget_mib=choice.budget.usable_mib,
-        system_budget_mib=choice.budget.system_mib,
-        budget_words=choice.budget.words,
-        reasons=reasons_of(choice, profile, shape, facts.cores),
-        estimated=not shape.from_header,
-        settings=settings_of(choice.run),
-        checkpoint=checkpoint_size(shape, choice.run),
-    )
-
-
-def _nothing_fits(facts: Facts, wishes: Wishes, budget: Budget, need: Callable[[Run], Need]) -> NothingFits:
-    smallest = min(wishes.runs(), key=lambda run: need(run).device_mib + need(run).host_mib)
-    least = need(smallest)
-    missing = shortfall_words(budget, least)
-    return NothingFits(
-        f"no plan fits. The smallest is context {smallest.context} with {smallest.kv} KV and "
-        f"{smallest.checkpoints} checkpoints: {least.device_mib:,.0f} MiB on the device and "
-        f"{least.host_mib:,.0f} MiB on the host; it needs {missing}. "
-        f"Budget: {budget.usable_mib:,.0f} MiB = {budget.words}",
-        short=f"context {smallest.context} with {smallest.kv} KV needs {missing}",
-        budget_mib=budget.usable_mib,
-        host=facts.hostname,
-        hint="free memory, or lower context.least, or add a smaller type to kv.types",
+        budget_mib=case.budget.usable_mib,
+        system_budget_mib=case.budget.system_mib,
+        budget_words=case.budget.words,
+        bar=bar_of(case.facts, case.budget, found, case.others, case.running),
+        reasons=reasons_of(case, choice, options, unmet),
+        unmet=unmet,
+        runner_up=runner_up(case, run) if fresh else None,
+        warnings=warnings_of(case, run),
+        estimated=not case.shape.from_header,
+        settings=settings_of(run),
+        checkpoint=checkpoint_size(case.shape, run),
     )

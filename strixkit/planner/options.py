@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
+from strixkit.planner.draft import P_MIN
 from strixkit.planner.profile import Profile
 from strixkit.planner.run import Run
 
@@ -15,7 +16,7 @@ def options_from(profile: Profile, run: Run, cores: int) -> Options:
 
     Without `model.path` and `server.api_key_file`, which are places on the box and no matter of the plan.
     """
-    options: Options = {
+    return {
         "server.alias": profile.server.alias,
         "server.host": profile.server.host,
         "server.port": profile.server.port,
@@ -23,8 +24,8 @@ def options_from(profile: Profile, run: Run, cores: int) -> Options:
         "device.gpu_layers": profile.device.gpu_layers,
         "device.flash_attention": profile.device.flash_attention,
         "context.size": run.context,
-        "batch.size": profile.batch.size,
-        "batch.micro": profile.batch.micro,
+        "batch.size": run.batch,
+        "batch.micro": run.micro,
         "threads.generate": min(profile.threads.generate, cores),
         "threads.batch": min(profile.threads.batch, cores),
         "kv.k": run.kv.k,
@@ -32,18 +33,15 @@ def options_from(profile: Profile, run: Run, cores: int) -> Options:
         "cache.checkpoint_every": profile.cache.checkpoint_every,
         "cache.checkpoints": run.checkpoints,
         "cache.reuse": profile.cache.reuse,
-    }
-    if run.cache_ram_mib is not None:
-        options["cache.ram_mib"] = run.cache_ram_mib
-    return {
-        **options,
+        # Always said, so that no build's own default counts.
+        "cache.ram_mib": run.cache_ram_mib,
         **_sampling(profile),
         **_draft(profile, run),
         "reasoning.enabled": profile.reasoning.enabled,
         "reasoning.format": profile.reasoning.format,
         **({"template.arguments": dict(profile.template.arguments)} if profile.template.arguments else {}),
         "template.jinja": profile.template.jinja,
-        "server.parallel": profile.server.parallel,
+        "server.parallel": run.parallel,
         "server.metrics": profile.server.metrics,
         "load.mmap": profile.server.mmap,
     }
@@ -69,8 +67,8 @@ def _draft(profile: Profile, run: Run) -> Options:
         "draft.gpu_layers": profile.draft.gpu_layers,
         "draft.k": run.draft_kv.k,
         "draft.v": run.draft_kv.v,
-        "draft.max": profile.draft.max,
+        "draft.max": run.draft_max,
         "draft.min": profile.draft.min,
-        "draft.p_min": profile.draft.p_min,
+        "draft.p_min": P_MIN if profile.draft.p_min == "auto" else profile.draft.p_min,
         "draft.p_split": profile.draft.p_split,
     }

@@ -128,7 +128,7 @@ def _worst_parts(shape: ModelShape, run: Run) -> list[Part]:
             "worst",
         )
     ]
-    limit = run.cache_mib * MIB
+    limit = run.cache_ram_mib * MIB
     if limit and run.family == "upstream":
         found.append(_part("main.prompt-cache.host", "prompt cache", limit, True, "worst"))
     elif limit:

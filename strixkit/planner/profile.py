@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from strixkit.planner.run import KV_TYPES, CacheTypes
@@ -21,9 +21,37 @@ def _cache_types(words: str) -> str:
 
 # A type of a KV cache, e.g. q8_0, or of K/V where they differ, e.g. q8_0/f16.
 KvTypes = Annotated[str, AfterValidator(_cache_types)]
+
+
+def _ladder(value: object) -> object:
+    if isinstance(value, list | tuple):
+        if not value:
+            raise PydanticCustomError("too_short", "wanted at least {min_length}", {"min_length": 1})
+        return tuple(value)
+    return value if value == "auto" else (value,)
+
+
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
+
+# In a profile, one value is pinned; a list is a ladder, the most wished for first, the last the least that will do.
+Ladder = BeforeValidator(_ladder)
+Sizes = Annotated[tuple[Positive, ...], Ladder]
+Counts = Annotated[tuple[Count, ...], Ladder]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+WishName = Literal[
+    "kv",
+    "context",
+    "server.parallel",
+    "draft.max",
+    "draft.kv",
+    "batch.micro",
+    "batch.size",
+    "cache.checkpoints",
+    "cache.ram_mib",
+]
 
 
 class Section(BaseModel):
@@ -40,21 +68,21 @@ class Context(Section):
 
 
 class Kv(Section):
-    """Types of the main KV cache in order of preference."""
+    """Types of the main KV cache: a ladder."""
 
-    types: tuple[KvTypes, ...] = Field(min_length=1)
+    types: Annotated[tuple[KvTypes, ...], Ladder]
 
 
 class Batch(Section):
-    """Logical and physical batch in tokens."""
+    """Logical and physical batch in tokens: ladders."""
 
-    size: Positive
-    micro: Positive
+    size: Sizes
+    micro: Sizes
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.micro > self.size:
-            raise ValueError(f"found micro {self.micro}, wanted at most size: {self.size}")
+        if max(self.micro) > min(self.size):
+            raise ValueError(f"found micro {max(self.micro)}, wanted at most size: {min(self.size)}")
         return self
 
 
@@ -74,24 +102,30 @@ class Device(Section):
 
 
 class Draft(Section):
-    """Speculative decoding with the model's own MTP head."""
+    """Speculative decoding with the model's own MTP head.
+
+    kv, max: ladders. auto: by what is known of drafting (`planner/draft.py`).
+    """
 
     type: Literal["draft-mtp", "none"]
-    kv: KvTypes
+    kv: Annotated[tuple[KvTypes, ...], Ladder]
     gpu_layers: Count | Literal["all", "auto"]
-    max: Count
+    max: Annotated[tuple[Count, ...] | Literal["auto"], Ladder]
     min: Count
-    p_min: Probability
+    p_min: Probability | Literal["auto"]
     p_split: Probability
 
 
 class Cache(Section):
-    """Reuse of the prompt across turns: spacing and number of context checkpoints, in tokens and pieces."""
+    """Reuse of the prompt across turns: spacing (tokens) and number of context checkpoints, and the prompt cache.
+
+    checkpoints, ram_mib: ladders. A prompt cache nobody mentions is as large as the server's default, or less.
+    """
 
     checkpoint_every: Positive
-    checkpoints: Count
+    checkpoints: Counts
     reuse: Count
-    ram_mib: Count | None = None
+    ram_mib: Counts = (8192, 4096, 2048, 1024, 0)
 
 
 class Sampling(Section):
@@ -125,7 +159,7 @@ class Server(Section):
     alias: str
     host: str
     port: Annotated[int, Field(gt=0, lt=65536)]
-    parallel: Positive
+    parallel: Sizes
     metrics: bool
     mmap: bool
 
@@ -143,7 +177,9 @@ class Profile(Section):
     variant: str | None = Field(
         default=None, description="variant of the model that is wished for; the service's own in the inventory wins"
     )
-    prefer: tuple[Literal["kv", "context"], ...] = ("kv", "context")
+    prefer: tuple[WishName, ...] = Field(
+        default=(), description="the most important wishes, in order; the others follow in their usual order"
+    )
     context: Context
     kv: Kv
     batch: Batch

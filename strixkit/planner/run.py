@@ -67,7 +67,7 @@ class CacheTypes:
 class Run:
     """A server's settings. Tokens, unless the name says otherwise.
 
-    `draft_max` is -1 without drafting; `cache_ram_mib` None stands for the server's own default.
+    `draft_max` is -1 without drafting. `cache_ram_mib` is the limit of the prompt cache; 0 turns it off.
     unified: all slots share one KV cache, and each may take the whole context (-kvu).
     """
 
@@ -82,7 +82,7 @@ class Run:
     draft_max: int
     checkpoints: int
     checkpoint_every: int
-    cache_ram_mib: int | None = None
+    cache_ram_mib: int = DEFAULT_CACHE_RAM_MIB
     flash_attention: bool = True
     unified: bool = False
 
@@ -124,8 +124,3 @@ class Run:
     def micro_tokens(self) -> int:
         """Physical batch that the server really uses."""
         return min(self.micro, self.batch_tokens)
-
-    @property
-    def cache_mib(self) -> int:
-        """Limit of the prompt cache in MiB."""
-        return DEFAULT_CACHE_RAM_MIB if self.cache_ram_mib is None else self.cache_ram_mib

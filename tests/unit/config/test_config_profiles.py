@@ -50,9 +50,25 @@ def test_k_and_v_may_differ(directory: Path) -> None:
     text = 'extends: coding\nkv: {types: ["q8_0/f16", "f16/f16"]}\ndraft: {kv: "f16/q8_0"}\n'
     (directory / "mine.yaml").write_text(text)
     profile = load_profile("mine", directory)
-    assert (profile.kv.types, profile.draft.kv) == (("q8_0/f16", "f16"), "f16/q8_0")
+    assert (profile.kv.types, profile.draft.kv) == (("q8_0/f16", "f16"), ("f16/q8_0",))
     for words in ("q8_0/", "/f16", "f16/f16/f16", ""):
         assert f"draft.kv: found '{words}'" in fault(directory, f"extends: coding\ndraft: {{kv: '{words}'}}\n")
+
+
+def test_one_value_is_pinned_and_a_list_is_a_ladder(directory: Path) -> None:
+    text = "extends: coding\nbatch: {size: [1024, 512]}\ndraft: {max: auto}\ncache: {checkpoints: 3, ram_mib: 0}\n"
+    (directory / "mine.yaml").write_text(text)
+    profile = load_profile("mine", directory)
+    assert (profile.batch.size, profile.batch.micro, profile.draft.max) == ((1024, 512), (256,), "auto")
+    assert (profile.cache.checkpoints, profile.cache.ram_mib, profile.server.parallel) == ((3,), (0,), (1,))
+    for text, words in [
+        ("batch: {size: []}", "batch.size: found an empty list, wanted at least 1"),
+        ("batch: {size: [1024, x]}", "batch.size[1]: found 'x', wanted a whole number"),
+        ("batch: {size: [1024, 128]}", "batch: found micro 256, wanted at most size: 128"),
+        ("draft: {max: ten}", "draft.max: found 'ten', wanted a whole number or 'auto'"),
+        ("prefer: [kv, ctx]", "prefer[1]: found 'ctx', wanted 'kv', 'context'"),
+    ]:
+        assert words in fault(directory, f"extends: coding\n{text}\n")
 
 
 def test_all_faults_are_told_at_once(directory: Path) -> None:
@@ -89,8 +105,8 @@ def test_a_fault_in_the_extended_profile_names_its_own_file(directory: Path) -> 
 
 
 def test_an_overridden_fault_is_the_overriding_files(directory: Path) -> None:
-    message = fault(directory, "extends: base\n\nkv: {types: f16}\n", base="extends: coding\nkv: {types: [a, b]}\n")
-    assert message == "profiles/mine.yaml:3: kv.types: found 'f16', wanted a list"
+    message = fault(directory, "extends: base\n\nkv: {types: 16}\n", base="extends: coding\nkv: {types: [a, b]}\n")
+    assert message == "profiles/mine.yaml:3: kv.types: found 16, wanted text (put it in quotes)"
 
 
 def test_a_misspelt_key_comes_before_what_is_missing_because_of_it(directory: Path) -> None:

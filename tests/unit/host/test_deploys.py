@@ -144,7 +144,9 @@ def test_a_service_behind_gets_what_is_left_and_the_one_before_is_left_alone() -
     # Recorded, so that the next deploy finds nothing to do and keeps the choice.
     again = box.describe()
     assert not [item for item in again.resources if isinstance(item, File) and item.path.endswith("/wishes")]
-    assert all(reason.reason.startswith("kept") for state in again.shown["services"] for reason in state.plan.reasons)
+    for state in again.shown["services"]:
+        reasons = {reason.option: reason.reason for reason in state.plan.reasons}
+        assert all(reasons[option].startswith("kept: ") for option in ("context.size", "kv.k", "cache.checkpoints"))
 
 
 def test_a_service_before_a_running_one_does_not_take_its_memory() -> None:
@@ -154,7 +156,7 @@ def test_a_service_before_a_running_one_does_not_take_its_memory() -> None:
     box.profiles = {"main": "general", "second": "coding"}
     assert box.deploy()["second"] == first["second"]
     assert box.options("second")["cache.checkpoints"] == 32
-    assert box.options("main")["cache.checkpoints"] == 4
+    assert box.options("main")["cache.checkpoints"] == 8
     assert worst(box) <= usable(box)
 
 
@@ -164,14 +166,14 @@ def test_memory_that_something_else_takes_restarts_nothing() -> None:
     box.facts["memory"]["available_bytes"] -= 25 << 30
     assert box.deploy() == first
     [note] = [note for note in box.describe().notes if "kept" in note]
-    assert "a fresh plan would choose context 65536" in note
+    assert "a fresh plan would choose context 98304" in note
     assert box.deploy(replan=True) != first
-    assert box.options("main")["context.size"] == 65536
+    assert box.options("main")["context.size"] == 98304
     # What was chosen by --replan is kept as well when the memory is free again.
     second = box.deploy()
     box.facts["memory"]["available_bytes"] += 25 << 30
     assert box.deploy() == second
-    assert any("a fresh plan would choose context 131072" in note for note in box.describe().notes)
+    assert any("a fresh plan would choose context 147456" in note for note in box.describe().notes)
 
 
 def test_more_memory_is_planned_anew() -> None:
@@ -194,7 +196,7 @@ def test_a_sampler_setting_changes_the_release_and_not_the_choice(monkeypatch: p
 
     monkeypatch.setattr(describe, "load_profile", warmer)
     assert box.deploy() != first
-    assert box.options("main")["context.size"] == 131072
+    assert box.options("main")["context.size"] == 147456
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from strixkit.planner.candidates import FIELDS
 from strixkit.planner.facts import Facts, Gpu, Memory, Os
 from strixkit.planner.gguf import SCALARS, TYPES
+from strixkit.planner.kept import Kept
 from strixkit.planner.profile import Profile
 from strixkit.planner.shape import ModelShape, Recurrent
 
@@ -162,6 +164,20 @@ def changed(profile: Profile, **sections: dict[str, Any]) -> Profile:
     for section, values in sections.items():
         data[section].update(values)
     return Profile.model_validate(data)
+
+
+def pinned(profile: Profile, choice: Kept, *names: str) -> Profile:
+    """The profile with a choice's values as its only wishes; of these names alone, or of all."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, field in FIELDS.items():
+        value = getattr(choice, field)
+        if (names and name not in names) or value == -1:
+            continue
+        section, _, key = {"kv": "kv.types", "context": "context.want"}.get(name, name).partition(".")
+        sections.setdefault(section, {})[key] = value
+        if name == "context":
+            sections[section]["least"] = value
+    return changed(profile, **sections)
 
 
 def box(

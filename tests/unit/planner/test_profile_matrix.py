@@ -9,7 +9,7 @@ import pytest
 
 from strixkit.config.catalogue import load_model
 from strixkit.config.profiles import load_profile, profile_names
-from strixkit.display.matrix import lines
+from strixkit.display.matrix import HEAD, lines
 from strixkit.errors import InputError
 from strixkit.host.facts_file import load_facts
 from strixkit.host.profiles import profile_matrix
@@ -75,6 +75,7 @@ def test_facts_that_nobody_captured_say_so(path: Path) -> None:
 def test_a_line_for_each_cell_and_each_refusal(cells: dict[tuple[str, str], Cell]) -> None:
     text = lines(list(cells.values()), MODEL, RUNTIME)
     assert len(text) == 2 + len(cells) + len(TOO_SMALL)
+    assert text[1].split() == list(HEAD)
     assert "faithful does not fit framework-32gb: context 32768 with f16 KV needs" in text[-2]
     assert sum(line.startswith("coding ") for line in text) == 2
 

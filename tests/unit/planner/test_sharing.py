@@ -9,10 +9,12 @@ from planner_cases import BOX_64_DEFAULT, BOX_64_RAISED, BOX_128_RAISED, CODING,
 from planner_strategies import BOXES, FAMILIES, PROFILES, SHAPES, planned
 
 from strixkit.planner.budget import Need, Neighbours
+from strixkit.planner.candidates import wishes_of
 from strixkit.planner.choice import MemoryPlan, plan
 from strixkit.planner.facts import Facts
 from strixkit.planner.kept import Kept, wishes_digest
-from strixkit.planner.profile import Profile
+from strixkit.planner.profile import Profile, WishName
+from strixkit.planner.reasons import KEPT, OPTIONS
 from strixkit.planner.run import Family
 from strixkit.planner.shape import ModelShape
 from strixkit.planner.sharing import Neighbour, Sizes, holds, neighbours_of
@@ -54,7 +56,14 @@ def test_a_kept_choice_is_kept_whatever_is_free(
     fresh = planned(other, shape, profile, family)
     assert again.fresh == (None if fresh is None or fresh.choice == first.choice else fresh.choice)
     assert bool(again.note) == (fresh is None or fresh.choice != first.choice)
-    assert all(reason.reason.startswith("kept: ") for reason in again.reasons[:4])
+    open_options = {option for wish in _wishes(profile, shape, family) for option in OPTIONS[wish]}
+    reasons = {reason.option: reason.reason for reason in again.reasons}
+    assert all(KEPT in reasons[option] for option in open_options)
+
+
+def _wishes(profile: Profile, shape: ModelShape, family: Family) -> list[WishName]:
+    """Those that are not pinned."""
+    return [wish.name for wish in wishes_of(profile, shape, family).order if not wish.pinned]
 
 
 @given(BOXES, SHAPES, PROFILES, FAMILIES)
@@ -65,6 +74,7 @@ def test_keeping_ones_own_choice_changes_nothing(
     if first is not None:
         again = plan(facts, shape, profile, family, keep=first.choice)
         assert again.model_copy(update={"reasons": first.reasons}) == first
+        assert again.unmet == first.unmet
         assert Kept.model_validate_json(first.choice.model_dump_json()) == first.choice
 
 
@@ -147,8 +157,12 @@ def test_a_carve_out_is_shared_too() -> None:
 def test_the_note_names_what_is_missing_and_what_would_be_chosen() -> None:
     kept = plan(BOX_64_RAISED, SHAPE_27B, CODING, "rocmfp4").choice
     worse = plan(BOX_64_DEFAULT, SHAPE_27B, CODING, "rocmfp4", keep=kept)
+    assert worse.fresh is not None
+    assert worse.fresh.words == (
+        "context 131072 (f16 KV, f16 draft KV, drafts of 3, batch 2048, 8 checkpoints, prompt cache 0 MiB)"
+    )
     assert worse.note.startswith("the choice that is kept needs ")
-    assert worse.note.endswith("a fresh plan would choose context 131072 (f16 KV, 8 checkpoints, prompt cache 0 MiB)")
+    assert worse.note.endswith(f"a fresh plan would choose {worse.fresh.words}")
     better = plan(BOX_64_RAISED, SHAPE_27B, CODING, "rocmfp4", keep=worse.fresh)
     assert better.note == f"a fresh plan would choose {kept.words}"
     none = plan(box(8_000, 4_000), SHAPE_27B, CODING, "rocmfp4", keep=kept)

@@ -1,0 +1,207 @@
+"""What holds for any box, any model and any wishes."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from planner_cases import CODING, MIB, SHAPE_27B, changed, pinned
+from planner_strategies import BOXES, FAMILIES, PROFILES, SHAPES, more_memory, planned, rank
+
+from strixkit.errors import InputError
+from strixkit.planner.candidates import FIELDS, wishes_of
+from strixkit.planner.case import Case
+from strixkit.planner.choice import MemoryPlan, plan
+from strixkit.planner.facts import Facts
+from strixkit.planner.profile import Profile
+from strixkit.planner.run import Family
+from strixkit.planner.search import best
+from strixkit.planner.shape import ModelShape
+
+SHARES = st.integers(0, 60_000)
+
+
+def is_carved(facts: Facts) -> bool:
+    return facts.gpu is not None and facts.gpu.vram_total_bytes > facts.gpu.gtt_total_bytes
+
+
+@given(BOXES, SHAPES, PROFILES, FAMILIES)
+def test_a_plan_never_exceeds_the_budget(facts: Facts, shape: ModelShape, profile: Profile, family: Family) -> None:
+    found = planned(facts, shape, profile, family)
+    if found is None:
+        return
+    assert found.start_mib <= found.full_mib <= found.worst_mib <= max(0.0, found.budget_mib)
+    assert found.worst_mib == pytest.approx(sum(part.mib for part in found.parts if part.where == "device"))
+    assert found.host_worst_mib == pytest.approx(sum(part.mib for part in found.parts if part.where == "host"))
+    assert found.host_worst_mib <= found.system_budget_mib
+    if not is_carved(facts):
+        assert found.worst_mib + found.host_worst_mib <= found.system_budget_mib
+        assert found.worst_mib + found.host_worst_mib <= facts.memory.available_bytes / MIB
+
+
+@given(BOXES, SHAPES, PROFILES, FAMILIES)
+def test_a_pinned_value_is_never_changed(facts: Facts, shape: ModelShape, profile: Profile, family: Family) -> None:
+    found = planned(facts, shape, profile, family)
+    if found is None:
+        return
+    choice, options = found.choice, found.options
+    ladders = {
+        "kv": profile.kv.types,
+        "parallel": profile.server.parallel,
+        "micro": profile.batch.micro,
+        "batch": profile.batch.size,
+        "checkpoints": profile.cache.checkpoints,
+        "cache_ram_mib": profile.cache.ram_mib,
+    }
+    if profile.draft.type != "none":
+        ladders["draft_kv"] = profile.draft.kv
+        if profile.draft.max != "auto":
+            ladders["draft_max"] = profile.draft.max
+    for field, values in ladders.items():
+        assert getattr(choice, field) in values
+    trained = 262144 * min(profile.server.parallel)
+    assert min(profile.context.least, trained) <= choice.context < min(profile.context.want, trained) + 256
+    assert choice.context % 256 == 0
+    assert options["threads.generate"] == min(profile.threads.generate, facts.cores)
+    assert options["cache.ram_mib"] == choice.cache_ram_mib
+
+
+@given(BOXES, SHAPES, PROFILES, FAMILIES, SHARES)
+def test_more_memory_never_gives_a_worse_plan(
+    facts: Facts, shape: ModelShape, profile: Profile, family: Family, more: int
+) -> None:
+    larger = more_memory(facts, more)
+    assume(is_carved(larger) == is_carved(facts))
+    less, more_of = (planned(host, shape, profile, family) for host in (facts, larger))
+    ranks = [rank(found and found.choice, shape, profile, family) for found in (more_of, less)]
+    assert ranks[0] <= ranks[1]
+
+
+@given(BOXES, SHAPES, PROFILES, FAMILIES)
+def test_a_plan_of_its_own_output_is_itself(facts: Facts, shape: ModelShape, profile: Profile, family: Family) -> None:
+    found = planned(facts, shape, profile, family)
+    if found is None:
+        return
+    again = plan(facts, shape, pinned(profile, found.choice), family)
+    same = ("options", "choice", "sequence", "parts", "bar", "sizes", "full_mib", "beside")
+    assert [getattr(again, name) for name in same] == [getattr(found, name) for name in same]
+    assert again.unmet == ()
+    assert again.runner_up is None
+
+
+@given(BOXES, SHAPES, PROFILES, FAMILIES)
+def test_the_answer_is_the_same_every_time(facts: Facts, shape: ModelShape, profile: Profile, family: Family) -> None:
+    found = planned(facts, shape, profile, family)
+    assert planned(facts.model_copy(), shape.model_copy(), profile.model_copy(), family) == found
+    if found is not None:
+        assert MemoryPlan.model_validate_json(found.model_dump_json()) == found
+
+
+@given(BOXES, SHAPES, PROFILES, FAMILIES)
+def test_every_option_has_a_reason(facts: Facts, shape: ModelShape, profile: Profile, family: Family) -> None:
+    found = planned(facts, shape, profile, family)
+    if found is None:
+        return
+    assert {reason.option: reason.value for reason in found.reasons} == found.options
+    for reason in found.reasons:
+        assert reason.reason
+        assert "needs :" not in reason.reason
+        assert not reason.reason.endswith(("needs ", "need "))
+    unmet = {item.wish for item in found.unmet}
+    ranks = dict(zip(_names(profile, shape, family), rank(found.choice, shape, profile, family), strict=True))
+    assert unmet == {name for name, place in ranks.items() if place}
+    assert all(item.device_mib or item.system_mib for item in found.unmet)
+
+
+def _names(profile: Profile, shape: ModelShape, family: Family) -> list[str]:
+    return [wish.name for wish in wishes_of(profile, shape, family).order]
+
+
+@given(BOXES, SHAPES, PROFILES, FAMILIES)
+def test_the_bar_adds_up(facts: Facts, shape: ModelShape, profile: Profile, family: Family) -> None:
+    found = planned(facts, shape, profile, family)
+    if found is None:
+        return
+    bar, free = found.bar, found.bar.segments[-1]
+    needs = {
+        "start": found.start_mib + found.host_start_mib,
+        "full": found.full_mib + found.host_full_mib,
+        "worst": found.worst_mib + found.host_worst_mib,
+    }
+    for moment, need in needs.items():
+        sizes = {segment.name: getattr(segment, moment) for segment in bar.segments}
+        assert sum(sizes.values()) == pytest.approx(bar.total_mib)
+        assert all(size >= -1e-6 for size in sizes.values())
+        others = sum(sizes[name] for name in ("other services", "system", "reserve", "free"))
+        assert bar.total_mib - others == pytest.approx(need)
+        if not is_carved(facts):
+            assert sizes["free"] == pytest.approx(found.system_budget_mib - need)
+    assert free.start >= free.full >= free.worst
+
+
+@given(BOXES, PROFILES, FAMILIES)
+def test_remedies_are_enough_and_a_limit_is_the_least(facts: Facts, profile: Profile, family: Family) -> None:
+    """Each is put in place, with the more important wishes as they were chosen: then the wish is met."""
+    smaller = SHAPE_27B.model_copy(update={"weights_bytes": SHAPE_27B.weights_bytes // 2})
+    found = planned(facts, SHAPE_27B, profile, family, variants={"small": smaller})
+    if found is None:
+        return
+    order = _names(profile, SHAPE_27B, family)
+    for item in found.unmet:
+        before = pinned(profile, found.choice, *order[: order.index(item.wish)], "")
+        for remedy in item.remedies:
+            hosts = {"strix_gtt_gib": _with_gtt(facts, remedy.value)}
+            host, shape = hosts.get(remedy.what, facts), smaller if remedy.what == "variant" else SHAPE_27B
+            if remedy.what in {"strix_gtt_gib", "variant"}:
+                assert _meets(planned(host, shape, before, family), item.wish, item.wanted)
+            if remedy.what == "strix_gtt_gib":
+                assert isinstance(remedy.value, int)
+                assert remedy.value * 1024 <= 0.9 * facts.memory.total_bytes / MIB
+                assert not _meets(
+                    planned(_with_gtt(facts, remedy.value - 1), SHAPE_27B, before, family), item.wish, item.wanted
+                )
+
+
+def _with_gtt(facts: Facts, gib: int | str) -> Facts:
+    gpu = facts.gpu
+    if gpu is None or not isinstance(gib, int):
+        return facts
+    return facts.model_copy(update={"gpu": gpu.model_copy(update={"gtt_total_bytes": gib << 30})})
+
+
+def _meets(found: MemoryPlan | None, wish: str, wanted: int | str) -> bool:
+    return found is not None and getattr(found.choice, FIELDS[wish]) == wanted  # type: ignore[index]
+
+
+@given(st.integers(14_000, 70_000), st.sampled_from(["Vulkan0", "ROCm0"]), FAMILIES, st.permutations(["kv", "context"]))
+def test_the_search_finds_the_first_of_all_candidates(
+    usable: int, device: str, family: Family, prefer: list[str]
+) -> None:
+    profile = changed(
+        CODING.model_copy(update={"prefer": tuple(prefer)}),
+        context={"want": 65536, "least": 16384},
+        batch={"size": [2048, 512]},
+        draft={"kv": ["f16", "q8_0"], "max": [3, 1]},
+        cache={"checkpoints": [32, 4], "ram_mib": [8192, 0]},
+        device={"name": device},
+    )
+    wishes = wishes_of(profile, SHAPE_27B, family)
+
+    def fits(run: object) -> bool:
+        need = case.need(run)  # type: ignore[arg-type]
+        return need.device_mib + need.host_mib <= usable
+
+    case = Case(None, SHAPE_27B, profile, wishes, None)  # type: ignore[arg-type]
+    candidates = (
+        replace(wishes.least, **dict(zip([wish.field for wish in wishes.order], values, strict=True)))  # type: ignore[arg-type]
+        for values in itertools.product(*(wish.values for wish in wishes.order))
+    )
+    assert best(wishes, fits) == next((run for run in candidates if fits(run)), None)
+
+
+def test_contradictions_are_bad_input() -> None:
+    with pytest.raises(InputError, match=r"context\.least is 4096, more than context\.want: 2048"):
+        wishes_of(changed(CODING, context={"want": 2048, "least": 4096}), SHAPE_27B, "rocmfp4")
