@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
+import json
+import textwrap
+from collections.abc import Iterator
 
+from rich.console import Console
+
+from strixkit.display import running
+from strixkit.display.bar import bar_line, legend
+from strixkit.display.columns import columns
 from strixkit.display.text import clean
 from strixkit.engine.converge import Outcome
 from strixkit.host.context import ServiceState
 from strixkit.planner.choice import MemoryPlan
+from strixkit.planner.reasons import PINNED
 from strixkit.resources.release import Release
 
-BAR = 60
+WIDEST = 118
 
 
 def show(outcome: Outcome, *, unit: bool) -> None:
@@ -19,7 +26,7 @@ def show(outcome: Outcome, *, unit: bool) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for state in outcome.shown.get("services", ()):
         if state.plan is not None:
-            _memory(console, outcome.host, state, state.plan)
+            _service(console, outcome, state, state.plan)
     if unit:
         for resource in outcome.shown.get("resources", ()):
             if isinstance(resource, Release):
@@ -27,30 +34,49 @@ def show(outcome: Outcome, *, unit: bool) -> None:
                 console.print(clean(resource.unit))
 
 
-def _memory(console: Console, host: str, state: ServiceState, plan: MemoryPlan) -> None:
-    title = (
-        f"{host}: service {state.name}, profile {state.profile_name}, model {state.file.name} ({state.file.variant})"
-    )
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name, justify in (("part", "left"), ("where", "left"), ("MiB", "right"), ("when", "left"), ("", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+def _service(console: Console, outcome: Outcome, state: ServiceState, plan: MemoryPlan) -> None:
+    model = f"{state.file.name} ({state.file.variant})"
+    console.print(f"\n{outcome.host}: service {state.name}, profile {state.profile_name}, model {model}")
+    for line in _parts(plan):
+        console.print(line)
+    console.print()
+    colours = console.is_terminal
+    for text in legend(plan.bar, colours=colours):
+        console.print(text)
+    console.print(bar_line(plan.bar, min(WIDEST, console.width) - 2, colours=colours))
+    console.print("capitals: when the server is ready; small letters: what it may yet take" if not colours else "")
+    for line in (*_budget(plan), *_flags(plan), *_second(plan), running.line(outcome, state)):
+        console.print(clean(line))
+
+
+def _parts(plan: MemoryPlan) -> list[str]:
+    total = plan.bar.total_mib
+    rows = [("part", "where", "MiB", "%", "from", "")]
     for part in plan.parts:
-        table.add_row(part.name, part.where, f"{part.mib:.1f}", part.when, part.sure)
-    console.print(table)
-    console.print(f"device at the start {plan.start_mib:.0f} MiB, with the context full {plan.full_mib:.0f} MiB")
-    console.print(f"budget {plan.budget_mib:.0f} MiB: {clean(plan.budget_words)}")
-    console.print(_bar(plan))
-    for reason in plan.reasons:
-        console.print(clean(f"  {reason.option} = {reason.value}: {reason.reason}"))
+        rows.append((part.name, part.where, f"{part.mib:.1f}", f"{part.mib / total * 100:.1f}", part.when, part.sure))
+    return columns(rows, right=(2, 3))
 
 
-def _bar(plan: MemoryPlan) -> str:
-    """One bar of the budget: `#` at the start, `+` what comes as the context fills, `.` free.
+def _budget(plan: MemoryPlan) -> Iterator[str]:
+    sizes = ((plan.start_mib, "at the start"), (plan.full_mib, "with the context full"), (plan.worst_mib, "at worst"))
+    device = ", ".join(f"{size:.0f} MiB {when}" for size, when in sizes)
+    share = plan.worst_mib / plan.budget_mib * 100 if plan.budget_mib > 0 else 100
+    yield f"device: {device}; that is {share:.0f} % of its budget of {plan.budget_mib:.0f} MiB:"
+    yield f"  {plan.budget_words}"
 
-    A choice that is kept may exceed what is free now, even all of it.
-    """
-    budget = max(1.0, plan.budget_mib)
-    start = min(BAR, round(plan.start_mib / budget * BAR))
-    full = max(start, min(BAR, round(plan.full_mib / budget * BAR)))
-    share = plan.full_mib / budget * 100
-    return f"[{'#' * start}{'+' * (full - start)}{'.' * (BAR - full)}] {share:.0f} % of the budget when full"
+
+def _flags(plan: MemoryPlan) -> Iterator[str]:
+    yield from (f"  {r.option} = {_value(r.value)}: {r.reason}" for r in plan.reasons if r.reason != PINNED)
+    pinned = [f"{r.option}={_value(r.value)}" for r in plan.reasons if r.reason == PINNED]
+    words = f"{PINNED}: {', '.join(pinned)}"
+    yield from textwrap.wrap(words, WIDEST, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True)
+
+
+def _second(plan: MemoryPlan) -> Iterator[str]:
+    yield from (f"warning: {warning}" for warning in plan.warnings)
+    if plan.runner_up is not None:
+        yield f"runner-up: {plan.runner_up.choice.words}: {plan.runner_up.reason}"

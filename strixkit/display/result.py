@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from strixkit.display.running import running_now
 from strixkit.display.text import change_line, clean, diff_lines
 from strixkit.engine.converge import Outcome
 from strixkit.fleet.run import Report
@@ -94,5 +95,9 @@ def _host(report: Report) -> dict[str, Any]:
         "log": outcome.log,
         "notes": [*outcome.notes, *outcome.said],
         "round_trips": outcome.round_trips,
-        "services": {state.name: state.plan.model_dump(mode="json") for state in services if state.plan},
+        "services": {
+            state.name: {**state.plan.model_dump(mode="json"), "running": running_now(outcome, state)}
+            for state in services
+            if state.plan
+        },
     }

@@ -187,7 +187,7 @@ def test_inspect_of_what_is_no_gguf_is_bad_input(file: str, words: str) -> None:
 def test_profiles_is_a_matrix_of_all_captured_boxes() -> None:
     done = invoke("profiles")
     assert done.returncode == 0, done.stderr
-    assert "framework-128gb  f16      262144           32  32821  66880  110592" in done.stdout
+    assert "framework-128gb  f16   3 f16      262144   2048           32      0  32821  66880  110592" in done.stdout
     assert "coding does not fit framework-32gb: context 65536 with q8_0 KV needs" in done.stdout
     found = json.loads(invoke("profiles", "--facts", str(FACTS[64]), "--facts", str(FACTS[128]), "--json").stdout)
     assert {cell["box"] for cell in found["cells"]} == {"framework-64gb", "framework-128gb"}
