@@ -44,14 +44,15 @@ def _service(console: Console, outcome: Outcome, state: ServiceState, plan: Memo
     for text in legend(plan.bar, colours=colours):
         console.print(text)
     console.print(bar_line(plan.bar, min(WIDEST, console.width) - 2, colours=colours))
-    console.print("capitals: when the server is ready; small letters: what it may yet take" if not colours else "")
+    look = ("bright", "dim") if colours else ("capitals", "small letters")
+    console.print(f"{look[0]}: when the server is ready; {look[1]}: what it may yet take")
     for line in (*_budget(plan), *_flags(plan), *_second(plan), running.line(outcome, state)):
         console.print(clean(line))
 
 
 def _parts(plan: MemoryPlan) -> list[str]:
     total = plan.bar.total_mib
-    rows = [("part", "where", "MiB", "%", "from", "")]
+    rows = [("part", "where", "MiB", "%", "from", "size is")]
     for part in plan.parts:
         rows.append((part.name, part.where, f"{part.mib:.1f}", f"{part.mib / total * 100:.1f}", part.when, part.sure))
     return columns(rows, right=(2, 3))

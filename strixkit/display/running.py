@@ -12,7 +12,7 @@ from strixkit.resources.base import Change
 
 def running_now(outcome: Outcome, state: ServiceState) -> dict[str, Any]:
     """The current release of a service (empty if there is none), whether it runs, and what of it would change."""
-    changes = _changes(outcome, state)
+    changes = _changes(outcome, state) if state.held.release else []
     return {
         "release": state.held.release,
         "active": state.held.running,

@@ -84,7 +84,8 @@ def budget_of(facts: Facts, reserve_mib: float, others: Neighbours, running: Nee
 
     Without a GPU all is system memory. With one: min(GTT total - GTT used, MemAvailable - reserve), since GTT
     is system memory that the GPU may map, and a ceiling, not a reservation. A BIOS carve-out larger than GTT
-    is the exception: the driver then serves from it alone, and it is no part of system memory.
+    is the exception: the driver then serves from it alone, and it is no part of system memory. (ROCm does; Vulkan
+    would add the two, on which no plan counts, nor on the 512 MiB of a small carve-out.)
     Sources: AMD's system optimization guide for Strix Halo, torvalds/linux@759e764.
 
     running: held by the running service that this one replaces; it will be given back. Whatever is measured,

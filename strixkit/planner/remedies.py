@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
-from strixkit.planner.budget import Need
+from strixkit.planner.budget import ALONE, Need
 from strixkit.planner.candidates import Wish, context_step
 from strixkit.planner.case import Case
 from strixkit.planner.facts import Facts, Gpu
@@ -23,7 +23,10 @@ LEAST_CARVE_OUT = 512 * MIB
 
 
 class Remedy(BaseModel):
-    """One thing to change, alone enough. `what` is an option of a profile or inventory, "variant" or "carve-out"."""
+    """One thing to change, alone enough.
+
+    what: an option of a profile or of the inventory, or "variant", "carve-out", "services".
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,7 +40,13 @@ def remedies_of(case: Case, run: Run, wish: Wish | None = None) -> tuple[Remedy,
 
     wish: the one that the candidate meets, for which a more important one could give way.
     """
-    return (*_limit(case, run), *_trade(case, run, wish), *_less_context(case, run, wish), *_variants(case, run))
+    return (
+        *_limit(case, run),
+        *_trade(case, run, wish),
+        *_less_context(case, run, wish),
+        *_variants(case, run),
+        *_others(case, run),
+    )
 
 
 def missing_words(case: Case, short: Need) -> str:
@@ -119,6 +128,11 @@ def _variants(case: Case, run: Run) -> Iterator[Remedy]:
     for name, shape in case.variants.items():
         if replace(case, shape=shape, measured={}).fits(run):
             yield Remedy(what="variant", value=name, words=f"the {name} variant")
+
+
+def _others(case: Case, run: Run) -> Iterator[Remedy]:
+    if case.others != ALONE and replace(case, others=ALONE).fits(run):
+        yield Remedy(what="services", value=0, words="no other service on this host")
 
 
 def _plain(value: object) -> int | str:

@@ -38,6 +38,58 @@ def test_rendered_unit(snapshot: SnapshotAssertion) -> None:
     assert unit == snapshot
 
 
+def memory_plan(done: subprocess.CompletedProcess[str]) -> str:
+    """What is printed of memory, without the units."""
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout.partition(": service ")[2].partition("\n--- ")[0]
+
+
+@pytest.fixture
+def raised(tmp_path: Path) -> Path:
+    """The 64 GB box with its GTT limit raised from half of the memory to 57,344 MiB."""
+    facts = json.loads(FACTS[64].read_text())
+    facts["facts"]["gpu"]["gtt_total_bytes"] = 57344 << 20
+    path = tmp_path / "facts.json"
+    path.write_text(json.dumps(facts))
+    return path
+
+
+def test_the_plan_of_the_128_gb_box_is_the_cards(snapshot: SnapshotAssertion) -> None:
+    done = invoke("plan", "--host", "strix01", "--facts", str(FACTS[128]))
+    assert memory_plan(done) == snapshot
+
+
+def test_the_plan_of_a_64_gb_box_with_its_default_limit(snapshot: SnapshotAssertion) -> None:
+    assert memory_plan(invoke("plan", "--host", "strix02", "--facts", str(FACTS[64]))) == snapshot
+
+
+def test_the_plan_of_a_64_gb_box_with_a_raised_limit(raised: Path, snapshot: SnapshotAssertion) -> None:
+    assert memory_plan(invoke("plan", "--host", "strix02", "--facts", str(raised))) == snapshot
+
+
+def test_the_plan_of_a_64_gb_box_beside_a_second_service(
+    raised: Path, tmp_path: Path, snapshot: SnapshotAssertion
+) -> None:
+    (tmp_path / "inventory.yaml").write_text(
+        "all: {hosts: {strix02: {strix_runtime: rocmfp4, strix_model: qwen3.6-27b-mtp, strix_services: "
+        "{helper: {profile: small, port: 8081}, main: {profile: coding, port: 8080}}}}}"
+    )
+    words = ("--host", "strix02", "--facts", str(raised), "--inventory", str(tmp_path / "inventory.yaml"))
+    assert memory_plan(invoke("plan", *words)) == snapshot
+
+
+def test_json_has_all_of_the_plan(raised: Path) -> None:
+    done = invoke("plan", "--host", "strix02", "--facts", str(raised), "--json")
+    plan = json.loads(done.stdout)["hosts"][0]["services"]["main"]
+    for moment in ("start", "full", "worst"):
+        assert sum(segment[moment] for segment in plan["bar"]["segments"]) == pytest.approx(plan["bar"]["total_mib"])
+    assert {reason["option"] for reason in plan["reasons"]} == set(plan["options"])
+    assert [item["wish"] for item in plan["unmet"]] == ["cache.checkpoints", "cache.ram_mib"]
+    assert plan["unmet"][0]["remedies"][0] == {"what": "context", "value": 147456, "words": "context 147456"}
+    assert plan["runner_up"]["choice"]["kv"] == "q8_0"
+    assert plan["running"] == {"release": "", "active": False, "choice": {}, "differences": []}
+
+
 def test_json_is_one_document_and_nothing_else() -> None:
     done = invoke("plan", "--host", "strix01", "--facts", str(FACTS[128]), "--json")
     document = json.loads(done.stdout)

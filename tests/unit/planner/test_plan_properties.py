@@ -12,11 +12,15 @@ from planner_cases import CODING, MIB, SHAPE_27B, changed, pinned
 from planner_strategies import BOXES, FAMILIES, PROFILES, SHAPES, more_memory, planned, rank
 
 from strixkit.errors import InputError
+from strixkit.planner.budget import ALONE, Need, Neighbours
 from strixkit.planner.candidates import FIELDS, wishes_of
 from strixkit.planner.case import Case
 from strixkit.planner.choice import MemoryPlan, plan
 from strixkit.planner.facts import Facts
+from strixkit.planner.kept import Kept
 from strixkit.planner.profile import Profile
+from strixkit.planner.reasons import NothingFits
+from strixkit.planner.remedies import Remedy
 from strixkit.planner.run import Family
 from strixkit.planner.search import best
 from strixkit.planner.shape import ModelShape
@@ -142,38 +146,79 @@ def test_the_bar_adds_up(facts: Facts, shape: ModelShape, profile: Profile, fami
     assert free.start >= free.full >= free.worst
 
 
-@given(BOXES, PROFILES, FAMILIES)
-def test_remedies_are_enough_and_a_limit_is_the_least(facts: Facts, profile: Profile, family: Family) -> None:
+@given(BOXES, PROFILES, FAMILIES, st.one_of(st.just(0), st.integers(0, 20_000)))
+def test_every_remedy_is_enough(facts: Facts, profile: Profile, family: Family, promised: int) -> None:
     """Each is put in place, with the more important wishes as they were chosen: then the wish is met."""
     smaller = SHAPE_27B.model_copy(update={"weights_bytes": SHAPE_27B.weights_bytes // 2})
-    found = planned(facts, SHAPE_27B, profile, family, variants={"small": smaller})
+    others = Neighbours(promised=Need(promised / 2, promised / 2))
+    found = planned(facts, SHAPE_27B, profile, family, variants={"small": smaller}, others=others)
     if found is None:
         return
     order = _names(profile, SHAPE_27B, family)
     for item in found.unmet:
         before = pinned(profile, found.choice, *order[: order.index(item.wish)], "")
         for remedy in item.remedies:
-            hosts = {"strix_gtt_gib": _with_gtt(facts, remedy.value)}
-            host, shape = hosts.get(remedy.what, facts), smaller if remedy.what == "variant" else SHAPE_27B
-            if remedy.what in {"strix_gtt_gib", "variant"}:
-                assert _meets(planned(host, shape, before, family), item.wish, item.wanted)
+            mended = planned(
+                _mended(facts, remedy),
+                smaller if remedy.what == "variant" else SHAPE_27B,
+                _traded(before, remedy, found.choice),
+                family,
+                others=ALONE if remedy.what == "services" else others,
+            )
+            assert mended is not None
+            assert getattr(mended.choice, FIELDS[item.wish]) == item.wanted
+
+
+@given(BOXES, PROFILES, FAMILIES)
+def test_the_limit_that_is_offered_is_the_least_and_below_nine_tenths(
+    facts: Facts, profile: Profile, family: Family
+) -> None:
+    found = planned(facts, SHAPE_27B, profile, family)
+    if found is None:
+        return
+    order = _names(profile, SHAPE_27B, family)
+    for item in found.unmet:
+        for remedy in item.remedies:
             if remedy.what == "strix_gtt_gib":
                 assert isinstance(remedy.value, int)
                 assert remedy.value * 1024 <= 0.9 * facts.memory.total_bytes / MIB
-                assert not _meets(
-                    planned(_with_gtt(facts, remedy.value - 1), SHAPE_27B, before, family), item.wish, item.wanted
-                )
+                before = pinned(profile, found.choice, *order[: order.index(item.wish)], "")
+                less = _mended(facts, remedy.model_copy(update={"value": remedy.value - 1}))
+                lacking = planned(less, SHAPE_27B, before, family)
+                assert lacking is None or getattr(lacking.choice, FIELDS[item.wish]) != item.wanted
 
 
-def _with_gtt(facts: Facts, gib: int | str) -> Facts:
-    gpu = facts.gpu
-    if gpu is None or not isinstance(gib, int):
+@given(BOXES, PROFILES, FAMILIES)
+def test_where_nothing_fits_every_remedy_is_enough(facts: Facts, profile: Profile, family: Family) -> None:
+    smaller = SHAPE_27B.model_copy(update={"weights_bytes": SHAPE_27B.weights_bytes // 2})
+    try:
+        plan(facts, SHAPE_27B, profile, family, variants={"small": smaller})
+    except NothingFits as error:
+        for remedy in error.remedies:
+            shape = smaller if remedy.what == "variant" else SHAPE_27B
+            least = {"least": remedy.value} if remedy.what == "context.least" else {}
+            assert planned(_mended(facts, remedy), shape, changed(profile, context=least), family) is not None
+
+
+def _mended(facts: Facts, remedy: Remedy) -> Facts:
+    gpu, memory = facts.gpu, facts.memory
+    if remedy.what not in {"strix_gtt_gib", "carve-out"} or gpu is None:
         return facts
-    return facts.model_copy(update={"gpu": gpu.model_copy(update={"gtt_total_bytes": gib << 30})})
+    limit = {"gtt_total_bytes": int(remedy.value) << 30}
+    if remedy.what == "strix_gtt_gib":
+        return facts.model_copy(update={"gpu": gpu.model_copy(update=limit)})
+    freed = gpu.vram_total_bytes - (512 << 20)
+    more = {"total_bytes": memory.total_bytes + freed, "available_bytes": memory.available_bytes + freed}
+    small = gpu.model_copy(update={**limit, "vram_total_bytes": 512 << 20})
+    return facts.model_copy(update={"gpu": small, "memory": memory.model_copy(update=more)})
 
 
-def _meets(found: MemoryPlan | None, wish: str, wanted: int | str) -> bool:
-    return found is not None and getattr(found.choice, FIELDS[wish]) == wanted  # type: ignore[index]
+def _traded(profile: Profile, remedy: Remedy, choice: Kept) -> Profile:
+    """With the less important value of a wish, or with a smaller context."""
+    name = "context" if remedy.what == "context.least" else remedy.what
+    if name not in FIELDS:
+        return profile
+    return pinned(profile, choice.model_copy(update={FIELDS[name]: remedy.value}), name)  # type: ignore[index]
 
 
 @given(st.integers(14_000, 70_000), st.sampled_from(["Vulkan0", "ROCm0"]), FAMILIES, st.permutations(["kv", "context"]))
