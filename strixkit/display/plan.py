@@ -46,7 +46,9 @@ def _service(console: Console, outcome: Outcome, state: ServiceState, plan: Memo
     console.print(bar_line(plan.bar, min(WIDEST, console.width) - 2, colours=colours))
     look = ("bright", "dim") if colours else ("capitals", "small letters")
     console.print(f"{look[0]}: when the server is ready; {look[1]}: what it may yet take")
-    for line in (*_budget(plan), *_flags(plan), *_second(plan), running.line(outcome, state)):
+    # After a deploy it is this plan that runs.
+    now = () if outcome.applied else (running.line(outcome, state),)
+    for line in (*_budget(plan), *_flags(plan), *_second(plan), *now):
         console.print(clean(line))
 
 

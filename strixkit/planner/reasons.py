@@ -108,12 +108,12 @@ def nothing_fits(case: Case) -> NothingFits:
     least, short = case.need(run), case.shortfall(run)
     missing, remedies = missing_words(case, short), remedies_of(case, run)
     name = f"context {run.context} with {run.kv} KV"
-    change = " or ".join(remedy.words for remedy in remedies)
+    change = ", or ".join(remedy.words for remedy in remedies)
     return NothingFits(
         f"no plan fits. The smallest is {name} and {run.checkpoints} checkpoints: "
         f"{least.device_mib:,.0f} MiB on the device and {least.host_mib:,.0f} MiB on the host; it needs {missing}. "
         f"Budget: {case.budget.usable_mib:,.0f} MiB = {case.budget.words}",
-        short=f"{name} needs {missing}",
+        short=f"{name} needs {missing}" + (f": {change}" if change else ""),
         budget_mib=case.budget.usable_mib,
         remedies=remedies,
         host=case.facts.hostname,
