@@ -245,6 +245,50 @@ def inspect(
     cli.guard(work, json)
 
 
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        "profile",
+        "service",
+        prompt="send a prompt of so many tokens, to see what grows: checkpoints, the draft's buffers",
+    )
+)
+def rehearse(
+    ctx: Context,
+    host: str = "",
+    service: str = "",
+    profile: str = "",
+    prompt: int = 0,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Start the release to be on the box, on a device that computes nothing, and hold its memory against the plan."""
+
+    def work() -> None:
+        from strixkit.display.events import renderer
+        from strixkit.display.rehearsal import document, failed, lines
+        from strixkit.display.result import dump
+        from strixkit.fleet.rehearse import rehearse
+
+        item = cli.one(host, inventory)
+        profiles = _profiles([item], profile, service)
+        with renderer(quiet=json) as emit:
+            access = cli.access(prompt_sudo_password)
+            found = rehearse(item, access, emit, service=service, profiles=profiles, prompt=prompt)
+        if json:
+            print(dump({"rehearsals": [document(rehearsal) for rehearsal in found]}))
+        else:
+            print("\n\n".join("\n".join(lines(rehearsal)) for rehearsal in found))
+        if any(failed(rehearsal) for rehearsal in found):
+            raise Exit(code=1)
+
+    cli.guard(work, json)
+
+
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
 def rollback(
     ctx: Context,
@@ -399,4 +443,6 @@ def sandbox(ctx: Context, action: str, names: str = "", hardware: str = "", user
     cli.guard(lambda: client.act(action, wanted, hardware, user))
 
 
-ns = Collection(deploy, plan, audit, inspect, profiles, switch, rollback, trust, key, ask, journal, demo, sandbox)
+ns = Collection(
+    deploy, plan, audit, inspect, profiles, rehearse, switch, rollback, trust, key, ask, journal, demo, sandbox
+)

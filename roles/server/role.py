@@ -99,6 +99,10 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         "key_file": f"{CREDENTIALS}/{service.name}.key" if service.has_key else None,
         "memory": plan.sizes.model_dump(),
         "plan": _confirmed_by(share, options),
+        "rehearsal": {
+            "device": plan.options["device.name"] if options["device.gpu_layers"] != 0 else "",
+            "headers": list(host.runtime.entry.headers),
+        },
         "choice": plan.choice.model_dump(),
     }
     return Release(
@@ -114,7 +118,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
 
 
 def _confirmed_by(share: Share, options: Options) -> dict[str, Any]:
-    """What the gate holds against the server's log, and how much may differ; see agent/confirm.py."""
+    """What gate and dry run hold against the server's log, and how much may differ; see agent/confirm.py, dryrun.py."""
     plan = share.plan
     return {
         "parts": [part.model_dump(mode="json") for part in plan.parts],
@@ -122,6 +126,7 @@ def _confirmed_by(share: Share, options: Options) -> dict[str, Any]:
         "sequence": plan.sequence,
         "checkpoint": asdict(plan.checkpoint),
         "tolerance": TOLERANCE,
+        "budget": {"device_mib": plan.budget_mib, "system_mib": plan.system_budget_mib, "unified": plan.unified},
         "settings": plan.settings,
         "circumstances": share.circumstances,
     }

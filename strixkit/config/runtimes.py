@@ -27,12 +27,14 @@ class _Runtime(Section):
 
     binary: llama-server on the box. family: whose memory behaviour it has (the planner's).
     loads: the tensor types it reads; `rocmfp4` means stock's and the fork's.
+    headers: folders on the box with the headers of its ggml, for `invoke rehearse`; none if nobody knows.
     """
 
     description: str
     binary: BoxPath
     family: Family
     loads: Literal["stock", "rocmfp4"]
+    headers: tuple[BoxPath, ...] = ()
     environment: Environment = Field(default_factory=dict)
     recorded: Recorded
 

@@ -44,6 +44,7 @@ class MemoryPlan(BaseModel):
     note: of a kept choice only, where it differs from what would be chosen now; `fresh` is that, if anything fits.
     start, full, worst: see `Part.when`; each includes the one before.
     system_budget_mib: the limit of device and host together (of the host alone with a BIOS carve-out).
+    unified: device and host share it; not with a carve-out.
     settings: what a measurement of the compute buffers must agree in to be used again.
     estimated: the sizes of the weights are the catalogue's and not read from a file.
     unmet, runner_up: of a choice that would be made now, what it lacks and what came next.
@@ -66,6 +67,7 @@ class MemoryPlan(BaseModel):
     host_worst_mib: float
     budget_mib: float
     system_budget_mib: float
+    unified: bool
     budget_words: str
     bar: Bar
     reasons: tuple[Reason, ...]
@@ -150,6 +152,7 @@ def _memory_plan(case: Case, choice: Choice) -> MemoryPlan:
         **_sizes(found),
         budget_mib=case.budget.usable_mib,
         system_budget_mib=case.budget.system_mib,
+        unified=case.budget.ceiling != "carve-out",
         budget_words=case.budget.words,
         bar=bar_of(case.facts, case.budget, found, case.others, case.running),
         reasons=reasons_of(case, choice, options, unmet),

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strixkit.rehearsal import arguments, build, server
-from strixkit.rehearsal.errors import RehearsalError
+from strixkit.rehearsal.sources import sources
 
-SOURCES = Path(__file__).resolve().parents[2] / "native" / "rehearsal"
 NO_LIMIT_MIB = 1 << 20
 
 
@@ -26,14 +25,6 @@ class LocalRuntime:
     binary: str
     include: tuple[str, ...]
     prefix: tuple[str, ...] = ()
-
-
-def sources() -> dict[str, bytes]:
-    """The device's source files by name. Raises RehearsalError if they are not beside the library."""
-    files = {path.name: path.read_bytes() for path in sorted(SOURCES.glob("*.[ch]"))}
-    if not files:
-        raise RehearsalError(f"no sources of the rehearsal device in {SOURCES}: strixkit runs from its checkout")
-    return files
 
 
 def rehearse(
@@ -61,7 +52,7 @@ def rehearse(
     free = total_mib if free_mib is None else free_mib
     environment = arguments.rehearsal_environment(base, compiled, device, total_mib, free) | dict(settings or {})
     program = [*runtime.prefix, runtime.binary]
-    server.check_device(program, environment, device, {})
+    server.check_device(program, environment, device)
     port = port or server.free_port()
     command = [*program, *arguments.rehearsal_arguments(words, str(model), port)]
     with tempfile.TemporaryDirectory() as work:

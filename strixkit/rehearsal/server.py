@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from strixkit.rehearsal.arguments import ADDRESS
 from strixkit.rehearsal.errors import RehearsalError
@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def check_device(program: Sequence[str], environment: dict[str, str], device: str, as_user: dict[str, Any]) -> None:
+def check_device(program: Sequence[str], environment: dict[str, str], device: str) -> None:
     """Make sure that `device` is the rehearsal's and no real one. Raises RehearsalError.
 
     program: the server's path, with words before it if it lies in a chroot.
@@ -58,7 +58,6 @@ def check_device(program: Sequence[str], environment: dict[str, str], device: st
             env=environment,
             cwd="/",
             timeout=LIST_SECONDS,
-            **as_user,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RehearsalError(f"the server does not list its devices: {error}") from error
@@ -87,11 +86,10 @@ def run(
     *,
     prompts: Sequence[int] = (),
     seconds: float = 120,
-    as_user: dict[str, Any] | None = None,
 ) -> Outcome:
     """Start the server, send one prompt after the other (lengths in tokens), end it; its log goes to the file `log`.
 
-    seconds: for all of it. as_user: `user`, `group` and the like for subprocess. Never raises for what the server does.
+    seconds: for all of it. Never raises for what the server does.
     """
     began = time.monotonic()
     with open(log, "wb") as output:
@@ -103,7 +101,6 @@ def run(
             env=environment,
             cwd="/",
             start_new_session=True,
-            **(as_user or {}),
         )
     ready_seconds, answered, failure = 0.0, 0, ""
     ready = False

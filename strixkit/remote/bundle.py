@@ -1,4 +1,4 @@
-"""The agent as one zip file in memory: its own modules, and the pure ones it shares with the controller."""
+"""The agent as one zip file in memory: its own modules, and those that it shares with the controller."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 import io
 import zipfile
 from pathlib import Path
+
+from strixkit.rehearsal.sources import PACKED, sources
 
 PACKAGE = Path(__file__).resolve().parent.parent
 SHARED = (
@@ -15,6 +17,8 @@ SHARED = (
     "planner/gguf.py",
     "runtime/__init__.py",
     "runtime/buffers.py",
+    *(f"rehearsal/{name}.py" for name in ("__init__", "arguments", "build", "child", "errors", "model")),
+    *(f"rehearsal/{name}.py" for name in ("server", "sources")),
 )
 MAIN = "import sys\nfrom strixkit.remote.agent.main import main\nsys.exit(main())\n"
 
@@ -32,4 +36,7 @@ def bundle() -> bytes:
         for name in names:
             entry = zipfile.ZipInfo(f"strixkit/{name}")
             archive.writestr(entry, (PACKAGE / name).read_bytes(), zipfile.ZIP_DEFLATED)
+        for name, text in sources().items():
+            entry = zipfile.ZipInfo(f"strixkit/rehearsal/{PACKED}/{name}")
+            archive.writestr(entry, text, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()

@@ -18,6 +18,7 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "passwd", "sudo", "python3", "iproute2", "curl"),
     *("ca-certificates", "apt-utils"),
     *("llama.cpp-tools", "libggml0-backend-vulkan", "mesa-vulkan-drivers", "vulkan-tools"),
+    *("gcc", "libc6-dev", "libggml-dev"),  # for rehearsals
 )
 TOOLS = {
     "mmdebstrap": "mmdebstrap",

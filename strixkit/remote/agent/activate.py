@@ -1,6 +1,7 @@
 """Bringing a release into service so that a good one serves at every moment that the box allows.
 
-1. preflight: the model is there, the port is free, the binary accepts every argument. Nothing is stopped for it.
+1. preflight: the model is there, the port is free, the binary accepts every argument, and a dry run on a device that
+   computes nothing takes no more memory than the plan has. Nothing is stopped for it.
 2. rehearsal (when there is memory for both): the new release starts on a spare port and passes the gate there,
    while the old one serves.
 3. trial: the new unit is put in /run, where it wins over the old one in /etc and is gone with a reboot.
@@ -17,7 +18,7 @@ import shutil
 import socket
 from typing import Any, Dict, List
 
-from strixkit.remote.agent import atomic, confirm, gate, journal, paths, systemd
+from strixkit.remote.agent import atomic, confirm, dryrun, gate, journal, paths, systemd
 from strixkit.remote.agent.preflight import ActivationError, preflight
 from strixkit.remote.agent.report import Report
 
@@ -62,6 +63,7 @@ def activate(step: Step, report: Report) -> None:
     name = _unit(service)
     report("preflight")
     preflight(manifest, systemd.show([name])[name])
+    rehearsed = [] if step.get("rollback") else _dry_run(manifest, report)
     if step.get("beside"):
         report("rehearsal")
         rehearse(service, folder, manifest, report)
@@ -70,7 +72,7 @@ def activate(step: Step, report: Report) -> None:
         _start_trial(name, unit_text + "\n")
         report("gate")
         passed = _pass_gate(name, manifest, int(manifest["port"]))
-        entry = {"event": "gated", "service": service, "release": release, "checks": passed.checks}
+        entry = {"event": "gated", "service": service, "release": release, "checks": rehearsed + passed.checks}
         journal.append(dict(entry, before=_current(service), rollback=bool(step.get("rollback"))))
         report("promote")
         _promote(service, release, name, unit_text + "\n")
@@ -81,13 +83,23 @@ def activate(step: Step, report: Report) -> None:
         restored = restore(service)
         raise ActivationError("release %s did not pass: %s; %s" % (release, error, restored), log) from error
     report("promoted")
-    for check in passed.checks:
+    for check in rehearsed + passed.checks:
         if check["ok"] is None:
             report.note(check["text"])
     if passed.measured is not None:
         with contextlib.suppress(OSError):  # a full disk ends no service that has passed its gate
             atomic.write_json(folder + "/measured.json", passed.measured, 0o644)
     _prune(service)
+
+
+def _dry_run(manifest: "Dict[str, Any]", report: Report) -> "List[Dict[str, Any]]":
+    """The checks of a dry run; a bad one refuses the release before anything is stopped."""
+    report("dry run")
+    checks = dryrun.check(manifest)
+    failed = [check["text"] for check in checks if check["ok"] is False]
+    if failed:
+        raise RuntimeError("the dry run refuses it, nothing was stopped: %s" % "; ".join(failed))
+    return checks
 
 
 def _current(service: str) -> str:

@@ -50,15 +50,15 @@ def confirm(unit: str, manifest: "Dict[str, Any]") -> Confirmation:
 
 def compare(plan: "Dict[str, Any]", log: ServerLog, process: Process) -> Confirmation:
     """Pure: hold a log and a process against a plan."""
-    rows = list(_rows(plan, log, process))
+    rows = list(start_rows(plan, log, process))
     checkpoints = list(_checkpoints(plan, log))
     logged = [row for row in rows if _kind(row["key"]) in LOGGED]
     total = {name: sum(row[name] for row in logged) for name in ("predicted_mib", "measured_mib")}
     start = sum(part["mib"] for part in plan["parts"] if part["when"] == "start")
     held_now = dict(process._asdict(), predicted_mib=start, measured_mib=process.host_mib + process.device_mib)
     checks = [
-        *_layers(plan, log),
-        _context(plan, log),
+        *check_layers(plan, log),
+        check_context(plan, log),
         *(_part(plan, row) for row in rows if row["exact"]),
         *(_part(plan, row) for row in checkpoints),
         _total(plan, total),
@@ -108,7 +108,7 @@ def _kind(key: str) -> str:
     return key.split(".")[1]
 
 
-def _rows(plan: "Dict[str, Any]", log: ServerLog, process: Process) -> "Iterator[Dict[str, Any]]":
+def start_rows(plan: "Dict[str, Any]", log: ServerLog, process: Process) -> "Iterator[Dict[str, Any]]":
     """Each part that is there once the server is ready, as predicted and as measured; then what nobody planned."""
     sizes = log.sizes()
     planned: Dict[str, Dict[str, Any]] = {}
@@ -144,7 +144,7 @@ def _checkpoints(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Dict[str, 
         yield dict(name, predicted_mib=predicted, measured_mib=mib, largest_mib=mib)
 
 
-def _layers(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
+def check_layers(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
     """All layers that were asked for must be on a device: a server that finds none starts all the same, and is slow."""
     asked = plan["gpu_layers"]
     if asked in (0, "auto"):
@@ -160,7 +160,8 @@ def _layers(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
         yield _check("layers", False, "%d of %d layers reached the device, wanted %d" % (reached, total, wanted))
 
 
-def _context(plan: "Dict[str, Any]", log: ServerLog) -> Check:
+def check_context(plan: "Dict[str, Any]", log: ServerLog) -> Check:
+    """A slot has the planned context."""
     text = "the log says a context of %s for a slot (planned %s)" % (log.n_ctx_seq, plan["sequence"])
     return _check("context", log.n_ctx_seq == plan["sequence"], text)
 

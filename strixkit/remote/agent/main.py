@@ -70,9 +70,9 @@ def observe(request: Request) -> Any:
 
 def apply(request: Request) -> Dict[str, Any]:
     """Start the job and watch it to its end."""
-    from strixkit.remote.agent import job
+    from strixkit.remote.agent import job, program
 
-    held = job.start(request, _agent())
+    held = job.start(request, program.zipped())
     return {"locked": held} if held else _watch()
 
 
@@ -166,6 +166,13 @@ def chat(request: Request) -> Dict[str, Any]:
     return {"status": status, "answer": answer}
 
 
+def rehearse(request: Request) -> Dict[str, Any]:
+    """Run a release, of which the manifest is given, on a device that computes nothing; see agent/dryrun.py."""
+    from strixkit.remote.agent import dryrun
+
+    return dryrun.to_json(dryrun.hold(request["manifest"], [int(tokens) for tokens in request["prompts"]]))
+
+
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
     "headers": headers,
@@ -178,13 +185,8 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "journal": journal,
     "key": key,
     "chat": chat,
+    "rehearse": rehearse,
 }
-
-
-def _agent() -> bytes:
-    """The agent's own zip file, which the bootstrap put first on the module path."""
-    with open(sys.path[0], "rb") as handle:
-        return handle.read()
 
 
 def serve(requests: BinaryIO) -> None:

@@ -15,10 +15,11 @@ import pytest
 
 from strixkit.config.catalogue import load_model
 from strixkit.planner.shape import ModelShape, Recurrent
-from strixkit.rehearsal import build, local
+from strixkit.rehearsal import build
 from strixkit.rehearsal.errors import RehearsalError
 from strixkit.rehearsal.fullsize import q4_types, write_full_size
 from strixkit.rehearsal.local import LocalRuntime, rehearse
+from strixkit.rehearsal.sources import sources
 from strixkit.runtime.buffers import ServerLog, parse_log
 
 SERVER = os.environ.get("STRIXKIT_LLAMA_SERVER", "")
@@ -50,7 +51,7 @@ def full_size(folder: Path) -> Path:
 
 @needs_headers
 def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
-    for name, text in local.sources().items():
+    for name, text in sources().items():
         (tmp_path / name).write_bytes(text)
     units = [str(path) for path in tmp_path.glob("*.c")]
     flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
@@ -62,9 +63,9 @@ def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
 
 @needs_headers
 def test_it_is_compiled_once(tmp_path: Path) -> None:
-    first = build.compile_device(local.sources(), INCLUDE, str(tmp_path))
+    first = build.compile_device(sources(), INCLUDE, str(tmp_path))
     before = Path(first.backend).stat()
-    assert build.compile_device(local.sources(), INCLUDE, str(tmp_path)) == first
+    assert build.compile_device(sources(), INCLUDE, str(tmp_path)) == first
     assert Path(first.backend).stat() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == [Path(first.backend).parent.name]
 
@@ -161,7 +162,7 @@ int main(int count, char **words) {
     ],
 )
 def test_an_unknown_ggml_is_refused(tmp_path: Path, version: str, overhead: str, name: str, words: str) -> None:
-    device = build.compile_device(local.sources(), INCLUDE, str(tmp_path))
+    device = build.compile_device(sources(), INCLUDE, str(tmp_path))
     (tmp_path / "stranger.c").write_text(STRANGER)
     program = tmp_path / "stranger"
     values = {"VERSION": f'"{version}"', "OVERHEAD": overhead, "NAME": f'"{name}"'}

@@ -1,0 +1,222 @@
+"""A release on the rehearsal device, which computes nothing: what its server takes, before anything is stopped.
+
+Everything runs as the service's user in a transient unit that sees no GPU and no network and has little memory; root
+only reads what it prints. Where it cannot run it says why, and the plan's formulas serve.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import subprocess
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+
+from strixkit.remote.agent import confirm, program
+from strixkit.runtime.buffers import ServerLog, parse_log
+
+Check = Dict[str, Any]
+SECONDS = 120.0  # to compile, to start, and for a short prompt
+PROMPT_TOKENS_PER_SECOND = 1000.0  # far below what was seen: 16,000
+ANSWER_BYTES = 80 << 20
+TAIL_LINES = 20
+NO_PROCESS = confirm.Process(0.0, 0.0)
+PEAK = re.compile(r"rehearsal: at most ([0-9]{1,9}\.[0-9]{2}) MiB of device memory")  # native/rehearsal/entry.c
+# Reads this agent's zip and then its request from stdin, so that nothing is written for it.
+BOOTSTRAP = (
+    "import sys,os;"
+    'fd=os.memfd_create("strixkit");'
+    "os.write(fd,sys.stdin.buffer.read(%d));"
+    'sys.path.insert(0,"/proc/self/fd/%%d" %% fd);'
+    "from strixkit.rehearsal.child import main;"
+    "sys.exit(main())"
+)
+PROPERTIES = (
+    "CacheDirectory=strixkit/rehearsal",  # the compiled device
+    "PrivateTmp=yes",  # the model's header, and the log
+    "PrivateDevices=yes",
+    "PrivateNetwork=yes",
+    "MemoryMax=3G",
+    "MemorySwapMax=0",
+    "TasksMax=512",
+    "Nice=10",
+    "KillMode=control-group",
+    "TimeoutStopSec=5s",
+    "WorkingDirectory=/",
+    "UMask=0022",
+    "CapabilityBoundingSet=",
+    "NoNewPrivileges=yes",
+    "LockPersonality=yes",
+    "PrivateIPC=yes",
+    "ProtectProc=invisible",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "ProtectControlGroups=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "RestrictAddressFamilies=AF_INET AF_UNIX",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+)
+
+
+class DryRun(NamedTuple):
+    """What a rehearsal gave. why: there was none. failure: the server did not start, or did not answer a prompt.
+
+    peak_mib: the most device memory that was taken at once. tail: the server's last lines.
+    """
+
+    why: str
+    failure: str = ""
+    log: ServerLog = ServerLog()
+    answered: int = 0
+    peak_mib: float = 0.0
+    seconds: float = 0.0
+    tail: Sequence[str] = ()
+
+
+def hold(manifest: "Dict[str, Any]", prompts: "List[int]") -> DryRun:
+    """Run the release of a manifest, and send it prompts of so many tokens."""
+    wanted = manifest.get("rehearsal")
+    if not isinstance(wanted, dict):
+        return DryRun("the release was made by an older strixkit")
+    model = str(manifest["model"]["path"])
+    if not wanted["device"]:
+        return DryRun("the service uses no GPU")
+    if not wanted["headers"]:
+        return DryRun("the catalogue does not say where the headers of this runtime's ggml are (headers:)")
+    if not os.path.isfile(model):
+        return DryRun("model %s is not on the box yet" % model)
+    seconds = SECONDS + sum(prompts) / PROMPT_TOKENS_PER_SECOND
+    request = {
+        "argv": manifest["argv"],
+        "environment": manifest["environment"],
+        "model": model,
+        "headers": wanted["headers"],
+        "device": wanted["device"],
+        "prompts": prompts,
+        "seconds": seconds,
+    }
+    try:
+        return _read(_run(str(manifest["user"]), request, seconds + SECONDS))
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
+        return DryRun("the rehearsal gave no answer: %s" % error)
+
+
+def _run(user: str, request: "Dict[str, Any]", limit: float) -> bytes:
+    """Run strixkit.rehearsal.child in a transient unit; returns what it printed. Raises ValueError with its words."""
+    zipped = program.zipped()
+    unit = "strixkit-rehearsal-%d.service" % os.getpid()
+    command = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--service-type=exec", "--unit=" + unit]
+    command += ["--property=" + word for word in PROPERTIES] + ["--property=RuntimeMaxSec=%d" % limit] + _as_user(user)
+    command += ["--description=strixkit rehearsal", "python3", "-I", "-S", "-c", BOOTSTRAP % len(zipped)]
+    try:
+        done = subprocess.run(
+            command, input=zipped + json.dumps(request).encode(), capture_output=True, timeout=limit + 60
+        )
+    finally:
+        # The client may be gone before the unit is.
+        subprocess.run(["systemctl", "stop", "--", unit], stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise ValueError("exit %d%s" % (done.returncode, ": " + said[-1][:300] if said else ""))
+    if len(done.stdout) > ANSWER_BYTES:
+        raise ValueError("an answer of %d bytes" % len(done.stdout))
+    return done.stdout
+
+
+def _as_user(name: str) -> "List[str]":
+    """As the service's user, or before the first deploy as one that systemd makes up for the moment. Never as root."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return ["--property=DynamicUser=yes"]
+    if entry.pw_uid == 0:
+        raise ValueError("the service's user is root")
+    return ["--uid=%s" % name, "--gid=%d" % entry.pw_gid]
+
+
+def _read(data: bytes) -> DryRun:
+    """The child's answer. It ran as the service's user, so it is not trusted: raises ValueError and the like."""
+    answer = json.loads(data)
+    if "why" in answer:
+        return DryRun(str(answer["why"]))
+    text = str(answer["log"])
+    peak = PEAK.search(text)
+    return DryRun(
+        "",
+        str(answer["failure"]),
+        parse_log(text),
+        int(answer["answered"]),
+        float(peak.group(1)) if peak else 0.0,
+        float(answer["seconds"]),
+        text.splitlines()[-TAIL_LINES:],
+    )
+
+
+def to_json(found: DryRun) -> "Dict[str, Any]":
+    """For the way to the controller."""
+    log = found.log
+    return {
+        "why": found.why,
+        "failure": found.failure,
+        "sizes": {key: {"mib": size.mib, "largest_mib": size.largest} for key, size in log.sizes().items()},
+        "checkpoints": [{"tokens": point.tokens, "mib": point.mib} for point in log.checkpoints],
+        "offloaded": log.offloaded,
+        "n_ctx_seq": log.n_ctx_seq,
+        "answered": found.answered,
+        "peak_mib": found.peak_mib,
+        "seconds": found.seconds,
+        "tail": list(found.tail),
+    }
+
+
+def check(manifest: "Dict[str, Any]") -> "List[Check]":
+    """Rehearse a release and hold it against its plan; as the gate's checks, of which a False one refuses it."""
+    found = hold(manifest, [])
+    if found.why:
+        return [_check(None, "not rehearsed, the formulas serve: " + found.why)]
+    if found.failure:
+        said = " | ".join(found.tail[-3:])
+        return [_check(None, "not rehearsed, the formulas serve: %s: %s" % (found.failure, said))]
+    return list(judge(manifest, found.log))
+
+
+def judge(manifest: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
+    """Pure. Sizes may differ from the plan, which the gate will say; they may not break what the plan has promised."""
+    plan = manifest["plan"]
+    yield from confirm.check_layers(plan, log)
+    yield confirm.check_context(plan, log)
+    rows = [row for row in confirm.start_rows(plan, log, NO_PROCESS) if row["key"].split(".")[1] in confirm.LOGGED]
+    more = {where: _more(rows, where) for where in ("device", "host")}
+    sizes, budget = manifest["memory"], plan["budget"]
+    worst = {where: float(sizes[where + "_worst_mib"]) for where in more}
+    planned = {"device": worst["device"], "system": worst["host"] + (worst["device"] if budget["unified"] else 0.0)}
+    added = {"device": more["device"], "system": more["host"] + (more["device"] if budget["unified"] else 0.0)}
+    rounding = plan["tolerance"]["line_mib"] * sum(row["lines"] for row in rows)
+    for where, name in (("device", "the device"), ("system", "system memory")):
+        # A choice that is kept may be more than what is free at the moment; then only more than that is too much.
+        limit = max(float(budget[where + "_mib"]), planned[where])
+        need = planned[where] + added[where]
+        if need > limit + rounding:
+            text = "it takes %.1f MiB more than planned: %.0f MiB of %s at its worst, which has %.0f"
+            yield _check(False, text % (added[where], need, name, limit))
+            return
+    total = sum(row["measured_mib"] for row in rows)
+    yield _check(True, "rehearsed: %.2f MiB logged (planned %.2f)" % (total, sum(row["predicted_mib"] for row in rows)))
+
+
+def _more(rows: "List[Dict[str, Any]]", where: str) -> float:
+    """MiB beyond the plan, of all that lies there."""
+    differences = [row["measured_mib"] - row["predicted_mib"] for row in rows if row["key"].endswith("." + where)]
+    return float(sum(differences))
+
+
+def _check(ok: Any, text: str) -> Check:
+    return {"name": "rehearsal", "ok": ok, "text": text}
