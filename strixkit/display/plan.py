@@ -47,7 +47,7 @@ def _service(console: Console, outcome: Outcome, state: ServiceState, plan: Memo
     look = ("bright", "dim") if colours else ("capitals", "small letters")
     console.print(f"{look[0]}: when the server is ready; {look[1]}: what it may yet take")
     # After a deploy it is this plan that runs.
-    now = () if outcome.applied else (running.line(outcome, state),)
+    now = () if outcome.applied else (*_rehearsal(outcome), running.line(outcome, state))
     for line in (*_budget(plan), *_flags(plan), *_second(plan), *now):
         console.print(clean(line))
 
@@ -77,6 +77,15 @@ def _flags(plan: MemoryPlan) -> Iterator[str]:
 
 def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True)
+
+
+def _rehearsal(outcome: Outcome) -> Iterator[str]:
+    """Whether a deploy can rehearse there; unknown without a box."""
+    why = outcome.shown.get("rehearsal")
+    if why:
+        yield f"rehearsal: not on this box, the formulas serve: {why}"
+    elif why is not None:
+        yield "rehearsal: before anything is stopped, on a device that computes nothing (now: invoke rehearse)"
 
 
 def _second(plan: MemoryPlan) -> Iterator[str]:

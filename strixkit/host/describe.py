@@ -53,6 +53,7 @@ class Description:
         """The runtime's binary and the model files, and what of them the controller knows already."""
         return {
             "runtime": self.runtime.binary,
+            "headers": list(self.runtime.headers),
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
             "services": sorted(self.host.services),
             "known": cache.known(self.host.name),
@@ -82,7 +83,13 @@ class Description:
         context.notes += [note for state in context.services for note in state.notes(self.host.name)]
         if facts.simulated:
             context.notes.append(f"SIMULATED facts (from /etc/strixkit/facts.d): {', '.join(facts.simulated)}")
-        shown = {"facts": facts, "services": context.services, "runtime": context.runtime}
+        rehearsal = answer.get("rehearsal")
+        shown = {
+            "rehearsal": None if rehearsal is None else str(rehearsal),
+            "facts": facts,
+            "services": context.services,
+            "runtime": context.runtime,
+        }
         return Desired(tuple(resources), context.complete, tuple(context.notes), shown)
 
     def _runtime(self, answer: dict[str, Any]) -> RuntimeState:

@@ -64,6 +64,17 @@ def compile_device(
         shutil.rmtree(work, ignore_errors=True)
 
 
+def why_not(include: Sequence[str]) -> str:
+    """Why the device cannot be compiled on this machine; empty if nothing is missing. Looks, and runs nothing."""
+    if not include:
+        return "the catalogue does not say where the headers of this runtime's ggml are (headers:)"
+    if not any(os.path.isfile(os.path.join(path, "ggml-backend.h")) for path in include):
+        return f"no ggml-backend.h in {', '.join(include)} (in Debian it is of libggml-dev)"
+    if not any(shutil.which(name) for name in COMPILERS):
+        return f"no C compiler: found none of {', '.join(COMPILERS)}"
+    return ""
+
+
 def _rename(work: str, target: str) -> None:
     """Put the finished folder in place, unless another process was faster."""
     try:

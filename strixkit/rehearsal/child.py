@@ -37,8 +37,10 @@ def hold(request: dict[str, Any]) -> server.Outcome:
     """Run the server of the request: argv, environment, model, headers, device, prompts (tokens), seconds."""
     argv = [str(word) for word in request["argv"]]
     cache = os.environ.get("CACHE_DIRECTORY") or tempfile.gettempdir()
-    device = str(request["device"])
-    compiled = build.compile_device(sources(), [str(path) for path in request["headers"]], cache)
+    device, headers = str(request["device"]), [str(path) for path in request["headers"]]
+    if why := build.why_not(headers):
+        raise RehearsalError(why)
+    compiled = build.compile_device(sources(), headers, cache)
     base = {**request["environment"], "PATH": "/usr/bin:/bin", "HOME": "/", "LC_ALL": "C.UTF-8"}
     environment = arguments.rehearsal_environment(base, compiled, device, UNLIMITED_MIB, UNLIMITED_MIB)
     server.check_device(argv[:1], environment, device)

@@ -142,7 +142,7 @@ def test_a_release_that_takes_more_than_its_plan_has_is_refused(lab: Lab) -> Non
     ("away", "words"),
     [
         (("/usr/bin/cc", "/usr/bin/gcc"), "no C compiler"),
-        (("/usr/include/ggml.h",), "does not compile"),
+        (("/usr/include/ggml-backend.h",), "no ggml-backend.h in /usr/include"),
     ],
 )
 def test_where_it_cannot_run_the_formulas_serve_and_it_says_why(lab: Lab, away: tuple[str, ...], words: str) -> None:

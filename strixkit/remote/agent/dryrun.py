@@ -11,7 +11,7 @@ import os
 import pwd
 import re
 import subprocess
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 from strixkit.remote.agent import confirm, program
 from strixkit.runtime.buffers import ServerLog, parse_log
@@ -89,8 +89,6 @@ def hold(manifest: "Dict[str, Any]", prompts: "List[int]") -> DryRun:
     model = str(manifest["model"]["path"])
     if not wanted["device"]:
         return DryRun("the service uses no GPU")
-    if not wanted["headers"]:
-        return DryRun("the catalogue does not say where the headers of this runtime's ggml are (headers:)")
     if not os.path.isfile(model):
         return DryRun("model %s is not on the box yet" % model)
     seconds = SECONDS + sum(prompts) / PROMPT_TOKENS_PER_SECOND
@@ -185,14 +183,15 @@ def check(manifest: "Dict[str, Any]") -> "List[Check]":
     if found.failure:
         said = " | ".join(found.tail[-3:])
         return [_check(None, "not rehearsed, the formulas serve: %s: %s" % (found.failure, said))]
-    return list(judge(manifest, found.log))
+    return judge(manifest, found.log)
 
 
-def judge(manifest: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
-    """Pure. Sizes may differ from the plan, which the gate will say; they may not break what the plan has promised."""
+def judge(manifest: "Dict[str, Any]", log: ServerLog) -> "List[Check]":
+    """Pure: what refuses the release, or that nothing does.
+
+    Sizes may differ from the plan, which the gate will say; they may not break what the plan has promised.
+    """
     plan = manifest["plan"]
-    yield from confirm.check_layers(plan, log)
-    yield confirm.check_context(plan, log)
     rows = [row for row in confirm.start_rows(plan, log, NO_PROCESS) if row["key"].split(".")[1] in confirm.LOGGED]
     more = {where: _more(rows, where) for where in ("device", "host")}
     sizes, budget = manifest["memory"], plan["budget"]
@@ -200,16 +199,17 @@ def judge(manifest: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
     planned = {"device": worst["device"], "system": worst["host"] + (worst["device"] if budget["unified"] else 0.0)}
     added = {"device": more["device"], "system": more["host"] + (more["device"] if budget["unified"] else 0.0)}
     rounding = plan["tolerance"]["line_mib"] * sum(row["lines"] for row in rows)
+    asked = [*confirm.check_layers(plan, log), confirm.check_context(plan, log)]
+    bad = [dict(check, name="rehearsal") for check in asked if check["ok"] is False]
     for where, name in (("device", "the device"), ("system", "system memory")):
         # A choice that is kept may be more than what is free at the moment; then only more than that is too much.
         limit = max(float(budget[where + "_mib"]), planned[where])
         need = planned[where] + added[where]
         if need > limit + rounding:
             text = "it takes %.1f MiB more than planned: %.0f MiB of %s at its worst, which has %.0f"
-            yield _check(False, text % (added[where], need, name, limit))
-            return
-    total = sum(row["measured_mib"] for row in rows)
-    yield _check(True, "rehearsed: %.2f MiB logged (planned %.2f)" % (total, sum(row["predicted_mib"] for row in rows)))
+            bad.append(_check(False, text % (added[where], need, name, limit)))
+    total, planned_mib = (sum(row[key] for row in rows) for key in ("measured_mib", "predicted_mib"))
+    return bad or [_check(True, "rehearsed: %.2f MiB logged (planned %.2f)" % (total, planned_mib))]
 
 
 def _more(rows: "List[Dict[str, Any]]", where: str) -> float:

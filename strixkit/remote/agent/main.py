@@ -39,6 +39,7 @@ def _say_alive() -> None:
 
 def facts(request: Request) -> Dict[str, Any]:
     """Facts of the box, of the runtime and of the models that the request names, and the running job."""
+    from strixkit.rehearsal import build
     from strixkit.remote.agent import facts as host
     from strixkit.remote.agent import journal, lock, probe
     from strixkit.remote.agent.held import held
@@ -47,6 +48,7 @@ def facts(request: Request) -> Dict[str, Any]:
     answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(), "job": lock.state()}
     if request.get("runtime"):
         answer["runtime"] = probe.runtime(str(request["runtime"]), known)
+        answer["rehearsal"] = build.why_not([str(path) for path in request.get("headers", [])])
     answer["models"] = [probe.model(str(path), known) for path in request.get("models", [])]
     answer["services"] = {name: held(str(name)) for name in request.get("services", [])}
     if os.geteuid() == 0:
