@@ -181,7 +181,7 @@ class _Reader:
         elif found := _PROMPT.match(line):
             self.prompts.append(PromptState(int(found[1]), float(found[2]), float(found[3])))
         elif found := _OFFLOADED.match(line):
-            if self.context == "main":
+            if self.context == "main" and not self.ready:
                 self.offloaded = int(found[1]), int(found[2])
         else:
             self._mark(line)

@@ -32,7 +32,17 @@ class Confirmation(NamedTuple):
 
 
 def confirm(unit: str, manifest: "Dict[str, Any]") -> Confirmation:
-    """Hold the log of the unit's current run, and what its processes hold now, against the manifest."""
+    """Hold the log of the unit's current run, and what its processes hold now, against the manifest.
+
+    The server has answered before this is asked: what cannot be read here ends no service.
+    """
+    try:
+        return _confirm(unit, manifest)
+    except Exception as error:  # no journalctl, a journal that does not answer, a manifest of another strixkit
+        return _not_confirmed("%s: %s" % (type(error).__name__, error))
+
+
+def _confirm(unit: str, manifest: "Dict[str, Any]") -> Confirmation:
     plan = manifest.get("plan")
     if not isinstance(plan, dict):
         return _not_confirmed("the release was made by an older strixkit, without the parts of its plan")
@@ -150,9 +160,13 @@ def check_layers(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
     if asked in (0, "auto"):
         return
     weights = log.sizes().get("main.model.device")
-    if log.offloaded is None or weights is None or weights.mib == 0:
+    if weights is None or weights.mib == 0:
         text = "no layer reached a device, %s were asked for: the weights are in the CPU's memory" % asked
         yield _check("layers", False, text)
+        return
+    if log.offloaded is None:
+        text = "the log does not say how many layers reached the device; %.2f MiB of weights did" % weights.mib
+        yield _check("layers", None, text)
         return
     reached, total = log.offloaded
     wanted = total if asked == "all" else min(int(asked), total)
@@ -162,6 +176,8 @@ def check_layers(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Check]":
 
 def check_context(plan: "Dict[str, Any]", log: ServerLog) -> Check:
     """A slot has the planned context."""
+    if log.n_ctx_seq is None:
+        return _check("context", None, "the log does not say the context of a slot (planned %s)" % plan["sequence"])
     text = "the log says a context of %s for a slot (planned %s)" % (log.n_ctx_seq, plan["sequence"])
     return _check("context", log.n_ctx_seq == plan["sequence"], text)
 

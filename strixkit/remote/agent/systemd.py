@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from typing import Any, Dict, List
@@ -10,6 +11,7 @@ from strixkit.remote.agent.atomic import read_text
 
 PROPERTIES = "Id,ActiveState,UnitFileState,MainPID,DropInPaths,NeedDaemonReload"
 DIGEST = b"STRIXKIT_DIGEST="
+SYNC_SECONDS = 10
 
 
 def systemctl(*words: str, check: bool = True) -> str:
@@ -72,7 +74,8 @@ def log_head(name: str, limit: int = 4 << 20) -> str:
     invocation = _invocation(name)
     if not invocation:
         return ""
-    subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, capture_output=True)
+    with contextlib.suppress(subprocess.TimeoutExpired):  # a journal that is busy with others shows what it has
+        subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, capture_output=True, timeout=SYNC_SECONDS)
     command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "_SYSTEMD_INVOCATION_ID=" + invocation]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

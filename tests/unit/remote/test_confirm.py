@@ -135,12 +135,28 @@ def test_a_process_that_holds_more_than_planned(plan: dict[str, Any]) -> None:
         (5, "offloaded 4/10 layers", "4 of 10 layers reached the device, wanted 5"),
         ("auto", "offloaded 4/10 layers", None),
         (0, "nothing", None),
-        (999, "nothing", "no layer reached a device, 999 were asked for: the weights are in the CPU's memory"),
     ],
 )
 def test_layers(plan: dict[str, Any], asked: Any, line: str, words: str | None) -> None:
     found = said(held_against(plan, LOG.replace("offloaded 10/10 layers", line), gpu_layers=asked))
     assert found.get("layers") == (None if words is None else (False, words))
+
+
+def test_a_server_without_a_device_fails(plan: dict[str, Any]) -> None:
+    """One that finds no device has no line of layers at all, and puts everything into the CPU's memory."""
+    log = LOG.replace("load_tensors: offloaded", "load_tensors: nothing").replace("Vulkan0 model", "CPU model")
+    found = said(held_against(plan, log))
+    words = "no layer reached a device, 999 were asked for: the weights are in the CPU's memory"
+    assert found["layers"] == (False, words)
+
+
+def test_what_the_log_does_not_say_fails_nothing(plan: dict[str, Any]) -> None:
+    """Another build's words, or lines that the journal has dropped."""
+    found = said(held_against(plan, LOG.replace("load_tensors: offloaded", "load_tensors: nothing")))
+    words = "the log does not say how many layers reached the device; 11.72 MiB of weights did"
+    assert found == {"layers": (None, words)}
+    found = said(held_against(plan, LOG.replace("n_ctx_seq ", "n_ctx_per_seq ")))
+    assert found == {"context": (None, "the log does not say the context of a slot (planned 4096)")}
 
 
 def test_weights_that_were_put_elsewhere_are_no_layers_on_the_device(plan: dict[str, Any]) -> None:
@@ -181,3 +197,15 @@ def test_a_manifest_of_before() -> None:
     [(ok, words)] = said(confirm.confirm("llama-server-main.service", {"context": 4096})).values()
     assert ok is None
     assert "older strixkit" in words
+
+
+def test_what_cannot_be_read_ends_no_service(plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real journalctl is asked where there is none, and a manifest lacks what this version wants."""
+    monkeypatch.setenv("PATH", "/nonexistent")
+    [(ok, words)] = said(confirm.confirm("llama-server-main.service", {"plan": plan})).values()
+    assert ok is None
+    assert words.startswith("memory not confirmed: FileNotFoundError: ")
+    monkeypatch.setattr(systemd, "log_head", lambda unit: LOG)
+    other = {**plan, "gpu_layers": 0, "tolerance": {}}
+    [(ok, words)] = said(confirm.confirm("llama-server-main.service", {"plan": other})).values()
+    assert (ok, words) == (None, "memory not confirmed: KeyError: 'line_mib'")

@@ -152,6 +152,11 @@ def test_odd_text_never_raises(text: str) -> None:
     parse_log(VULKAN.replace("4096", text).replace("MiB", text[:1]))
 
 
+def test_a_server_that_is_ready_has_said_its_layers() -> None:
+    """What comes later may be text of a client, and must not fail a gate."""
+    assert parse_log(NO_DRAFT + "\nload_tensors: offloaded 0/10 layers to GPU\n").offloaded is None
+
+
 def test_a_number_that_is_none_is_passed_over() -> None:
     for odd in ("1.2.3", "9" * 5000, "-1", "nan", "１２"):
         parse_log(VULKAN.replace("4.00", odd).replace("4096", odd).replace("721", odd))
