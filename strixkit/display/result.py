@@ -11,6 +11,7 @@ from strixkit.display.text import change_line, clean, diff_lines
 from strixkit.engine.converge import Outcome
 from strixkit.fleet.run import Report
 from strixkit.resources.base import Risk
+from strixkit.resources.release import Release
 from strixkit.runtime.log import cause
 
 LOG_LINES = 12
@@ -85,6 +86,7 @@ def dump(value: Any) -> str:
 def _host(report: Report) -> dict[str, Any]:
     outcome = report.outcome
     services = outcome.shown.get("services", ())
+    units = {item.service: item.unit for item in outcome.shown.get("resources", ()) if isinstance(item, Release)}
     return {
         "host": outcome.host,
         "ok": report.exit_code == 0,
@@ -96,7 +98,14 @@ def _host(report: Report) -> dict[str, Any]:
         "notes": [*outcome.notes, *outcome.said],
         "round_trips": outcome.round_trips,
         "services": {
-            state.name: {**state.plan.model_dump(mode="json"), "running": running_now(outcome, state)}
+            state.name: {
+                "profile": state.profile_name,
+                "model": state.file.name,
+                "variant": state.file.variant,
+                **state.plan.model_dump(mode="json"),
+                "running": running_now(outcome, state),
+                "unit": units.get(state.name, ""),
+            }
             for state in services
             if state.plan
         },

@@ -88,6 +88,8 @@ def test_json_has_all_of_the_plan(raised: Path) -> None:
     assert plan["unmet"][0]["remedies"][0] == {"what": "context", "value": 147456, "words": "context 147456"}
     assert plan["runner_up"]["choice"]["kv"] == "q8_0"
     assert plan["running"] == {"release": "", "active": False, "choice": {}, "differences": []}
+    assert (plan["profile"], plan["model"], plan["variant"]) == ("coding", "qwen3.6-27b-mtp", "embF16")
+    assert "\nExecStart=/opt/rocmfp4-llama/build-strix-rocmfp4/bin/llama-server -m " in plan["unit"]
 
 
 def test_json_is_one_document_and_nothing_else() -> None:
