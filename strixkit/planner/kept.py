@@ -62,8 +62,10 @@ def memory_wishes(
 
     Raises InputError if the profile contradicts itself.
     """
+    wishes = wishes_of(profile, shape, family, drafting)
     return {
-        "wishes": asdict(wishes_of(profile, shape, family, drafting)),
+        "least": asdict(wishes.least),
+        "wishes": [[wish.name, *map(str, wish.values)] for wish in wishes.order],  # without words that may be reworded
         "reserve_mib": profile.reserve.system_mib,
         "on_device": profile.device.gpu_layers != 0,
     }

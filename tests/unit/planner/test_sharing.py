@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from planner_cases import BOX_64_DEFAULT, BOX_64_RAISED, BOX_128_RAISED, CODING, MIB, SHAPE_27B, box, changed
 from planner_strategies import BOXES, FAMILIES, PROFILES, SHAPES, planned
 
+from strixkit.planner import proven
 from strixkit.planner.budget import Need, Neighbours
 from strixkit.planner.candidates import wishes_of
 from strixkit.planner.choice import MemoryPlan, plan
 from strixkit.planner.facts import Facts
 from strixkit.planner.kept import Kept, wishes_digest
 from strixkit.planner.profile import Profile, WishName
+from strixkit.planner.proven import HIP_DOUBTS
 from strixkit.planner.reasons import KEPT, OPTIONS
 from strixkit.planner.run import Family
 from strixkit.planner.shape import ModelShape
@@ -193,6 +197,15 @@ def digest(
     services: list[tuple[str, ...]] = SERVICES,
 ) -> str:
     return wishes_digest(facts, shape, profile, family, services)
+
+
+def test_another_wording_of_a_doubt_is_no_other_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_rocm = changed(CODING, device={"name": "ROCm0"})
+    before = digest(profile=on_rocm)
+    monkeypatch.setattr(proven, "HIP_DOUBTS", tuple(replace(doubt, why="in other words") for doubt in HIP_DOUBTS))
+    assert digest(profile=on_rocm) == before
+    monkeypatch.setattr(proven, "HIP_DOUBTS", ())
+    assert digest(profile=on_rocm) != before
 
 
 def test_the_digest_is_of_wishes_and_not_of_the_moment() -> None:
