@@ -74,6 +74,11 @@ class Wishes:
         """One by its name."""
         return next(wish for wish in self.order if wish.name == name)
 
+    def pinned(self, wish: Wish, value: Value) -> Wishes:
+        """The same with one value alone for one of them."""
+        only = replace(wish, values=(value,), least=value)
+        return Wishes(wish.on(self.least, value), tuple(only if other is wish else other for other in self.order))
+
 
 def drafting_of(profile: Profile, shape: ModelShape) -> Drafting:
     """What is published of drafting with such a model on the profile's device."""

@@ -148,20 +148,18 @@ def test_the_bar_adds_up(facts: Facts, shape: ModelShape, profile: Profile, fami
 
 @given(BOXES, PROFILES, FAMILIES, st.one_of(st.just(0), st.integers(0, 20_000)))
 def test_every_remedy_is_enough(facts: Facts, profile: Profile, family: Family, promised: int) -> None:
-    """Each is put in place, with the more important wishes as they were chosen: then the wish is met."""
+    """Each is put in place, alone: then the wish is met."""
     smaller = SHAPE_27B.model_copy(update={"weights_bytes": SHAPE_27B.weights_bytes // 2})
     others = Neighbours(promised=Need(promised / 2, promised / 2))
     found = planned(facts, SHAPE_27B, profile, family, variants={"small": smaller}, others=others)
     if found is None:
         return
-    order = _names(profile, SHAPE_27B, family)
     for item in found.unmet:
-        before = pinned(profile, found.choice, *order[: order.index(item.wish)], "")
         for remedy in item.remedies:
             mended = planned(
                 _mended(facts, remedy),
                 smaller if remedy.what == "variant" else SHAPE_27B,
-                _traded(before, remedy, found.choice),
+                _traded(profile, remedy, found.choice),
                 family,
                 others=ALONE if remedy.what == "services" else others,
             )
@@ -176,15 +174,13 @@ def test_the_limit_that_is_offered_is_the_least_and_below_nine_tenths(
     found = planned(facts, SHAPE_27B, profile, family)
     if found is None:
         return
-    order = _names(profile, SHAPE_27B, family)
     for item in found.unmet:
         for remedy in item.remedies:
             if remedy.what == "strix_gtt_gib":
                 assert isinstance(remedy.value, int)
                 assert remedy.value * 1024 <= 0.9 * facts.memory.total_bytes / MIB
-                before = pinned(profile, found.choice, *order[: order.index(item.wish)], "")
                 less = _mended(facts, remedy.model_copy(update={"value": remedy.value - 1}))
-                lacking = planned(less, SHAPE_27B, before, family)
+                lacking = planned(less, SHAPE_27B, _traded(profile, remedy, found.choice), family)
                 assert lacking is None or getattr(lacking.choice, FIELDS[item.wish]) != item.wanted
 
 
@@ -214,11 +210,14 @@ def _mended(facts: Facts, remedy: Remedy) -> Facts:
 
 
 def _traded(profile: Profile, remedy: Remedy, choice: Kept) -> Profile:
-    """With the less important value of a wish, or with a smaller context."""
-    name = "context" if remedy.what == "context.least" else remedy.what
-    if name not in FIELDS:
+    """With the less important value of a wish, or with a smaller least context."""
+    profile = pinned(profile, choice, *remedy.pin) if remedy.pin else profile
+    if remedy.what == "context.least":
+        return changed(profile, context={"least": remedy.value})
+    if remedy.what not in FIELDS:
         return profile
-    return pinned(profile, choice.model_copy(update={FIELDS[name]: remedy.value}), name)  # type: ignore[index]
+    changes = {FIELDS[remedy.what]: remedy.value}  # type: ignore[index]
+    return pinned(profile, choice.model_copy(update=changes), remedy.what)
 
 
 @given(st.integers(14_000, 70_000), st.sampled_from(["Vulkan0", "ROCm0"]), FAMILIES, st.permutations(["kv", "context"]))
