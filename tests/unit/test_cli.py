@@ -85,7 +85,8 @@ def test_json_has_all_of_the_plan(raised: Path) -> None:
         assert sum(segment[moment] for segment in plan["bar"]["segments"]) == pytest.approx(plan["bar"]["total_mib"])
     assert {reason["option"] for reason in plan["reasons"]} == set(plan["options"])
     assert [item["wish"] for item in plan["unmet"]] == ["cache.checkpoints", "cache.ram_mib"]
-    assert plan["unmet"][0]["remedies"][0] == {"what": "context", "value": 147456, "words": "context 147456"}
+    remedy = {"what": "context", "value": 147456, "words": "context 147456", "pin": {}}
+    assert plan["unmet"][0]["remedies"][0] == remedy
     assert plan["runner_up"]["choice"]["kv"] == "q8_0"
     assert plan["running"] == {"release": "", "active": False, "choice": {}, "differences": []}
     assert (plan["profile"], plan["model"], plan["variant"]) == ("coding", "qwen3.6-27b-mtp", "embF16")
