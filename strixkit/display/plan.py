@@ -89,6 +89,5 @@ def _rehearsal(outcome: Outcome) -> Iterator[str]:
 
 
 def _second(plan: MemoryPlan) -> Iterator[str]:
-    yield from (f"warning: {warning}" for warning in plan.warnings)
     if plan.runner_up is not None:
         yield f"runner-up: {plan.runner_up.choice.words}: {plan.runner_up.reason}"

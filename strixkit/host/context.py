@@ -90,9 +90,12 @@ class ServiceState:
         if wish and wish != file.variant:
             why = f"the inventory names {file.variant}" if self.service.variant else f"{file.name} has no such variant"
             yield f"service {self.name}: profile {self.profile_name} wishes variant {wish}, but {why}"
-        if self.plan is not None and self.plan.note:
+        if self.plan is None:
+            return
+        if self.plan.note:
             command = f": invoke deploy --host {host} --replan" if self.plan.fresh else ""
             yield f"service {self.name}: {self.plan.note}{command}"
+        yield from (f"service {self.name}: {warning}" for warning in self.plan.warnings)
 
     @property
     def port(self) -> int:

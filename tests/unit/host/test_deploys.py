@@ -199,6 +199,24 @@ def test_a_sampler_setting_changes_the_release_and_not_the_choice(monkeypatch: p
     assert box.options("main")["context.size"] == 147456
 
 
+def test_what_is_pinned_against_the_evidence_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box(128, "main")
+    loaded = describe.load_profile
+
+    def quantised(name: str) -> Profile:
+        profile = loaded(name)
+        parts = {"device": {"name": "ROCm0"}, "kv": {"types": ("q8_0",)}}
+        return profile.model_copy(
+            update={part: getattr(profile, part).model_copy(update=values) for part, values in parts.items()}
+        )
+
+    monkeypatch.setattr(describe, "load_profile", quantised)
+    assert any(
+        note.startswith("service main: q8_0 KV is pinned by the profile, but the fork's HIP build copies")
+        for note in box.describe().notes
+    )
+
+
 @pytest.mark.parametrize(
     "said",
     [{"memory": {"device_start_mib": -1}}, {"memory": []}, {"host_bytes": "much"}, {"wishes": 3}],
