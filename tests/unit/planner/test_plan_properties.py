@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from planner_cases import CODING, MIB, SHAPE_27B, changed, pinned
 from planner_strategies import BOXES, FAMILIES, PROFILES, SHAPES, more_memory, planned, rank
@@ -220,6 +220,7 @@ def _traded(profile: Profile, remedy: Remedy, choice: Kept) -> Profile:
     return pinned(profile, choice.model_copy(update=changes), remedy.what)
 
 
+@settings(max_examples=30)
 @given(st.integers(14_000, 70_000), st.sampled_from(["Vulkan0", "ROCm0"]), FAMILIES, st.permutations(["kv", "context"]))
 def test_the_search_finds_the_first_of_all_candidates(
     usable: int, device: str, family: Family, prefer: list[str]
