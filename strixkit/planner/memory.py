@@ -103,12 +103,12 @@ def checkpoint_positions(run: Run) -> list[int]:
     """
     if not run.checkpoints:
         return []
-    prompt, micro = run.sequence, run.micro_tokens
-    borders = [prompt - min(run.batch_tokens, rest) for rest in (LAST_TOKENS + micro, LAST_TOKENS)]
+    prompt, batch, micro = run.sequence, run.batch_tokens, run.micro_tokens
+    borders = [prompt - min(batch, rest) for rest in (LAST_TOKENS + micro, LAST_TOKENS)]
     made: list[int] = []
     start = 0
     while start < prompt:
-        end = min(start + run.batch_tokens, prompt, *(border for border in borders if border > start))
+        end = min(start + batch, prompt, *(border for border in borders if border > start))
         behind = start - made[-1] if made else start
         apart = behind > CHECKPOINT_SPACING if made else start > 0 and end >= CHECKPOINT_SPACING
         if apart and (prompt < end + micro or behind >= run.checkpoint_every):
