@@ -12,14 +12,15 @@ from strixkit.planner.facts import Answered
 from strixkit.planner.measured import Measured, Seen
 from strixkit.planner.profile import Profile
 from strixkit.planner.shape import ModelShape
+from strixkit.planner.sharing import MOST_MIB
 
 
 class Buffer(Answered):
     """A compute buffer under the key of its part, in MiB."""
 
     key: str = Field(pattern=r"^\w+\.compute\.\w+$")
-    measured_mib: float = Field(ge=0, allow_inf_nan=False)
-    largest_mib: float = Field(ge=0, allow_inf_nan=False)
+    measured_mib: float = Field(ge=0, le=MOST_MIB, allow_inf_nan=False)
+    largest_mib: float = Field(ge=0, le=MOST_MIB, allow_inf_nan=False)
 
 
 class Measurement(Answered):

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, ValidationError
 from strixkit.errors import InputError
 from strixkit.planner.budget import NOTHING, Need
 from strixkit.planner.choice import MemoryPlan, plan
-from strixkit.planner.facts import Answered, Facts
+from strixkit.planner.facts import MOST_BYTES, Answered, Facts
 from strixkit.planner.kept import Kept, memory_wishes, wishes_digest
 from strixkit.planner.measured import Measured
 from strixkit.planner.parts import MIB
@@ -25,8 +25,8 @@ class Held(Answered):
     """The agent's answer for a service: what it holds, and how its current release was planned."""
 
     running: bool = False
-    host_bytes: int = Field(default=0, ge=0)
-    device_bytes: int = Field(default=0, ge=0)
+    host_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
+    device_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
     release: str = ""
     memory: Sizes = Sizes()
     choice: dict[str, JsonValue] = Field(default_factory=dict)

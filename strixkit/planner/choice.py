@@ -110,7 +110,7 @@ def plan(
     """The first candidate, in the profile's order of wishes, that fits at its worst.
 
     running: held by the running service that this plan replaces, so that a second deploy plans the same.
-    keep: taken whatever is free now; the plan says what would be chosen instead.
+    keep: taken whatever is free now, if it is one of the wishes; the plan says what would be chosen instead.
     measured: compute buffers that this runtime has had on this host with a model of this shape.
     variants: shapes of the model's other variants by name, which the plan may offer.
     drafting: what was measured of drafts on this host, instead of what is published.
@@ -120,10 +120,11 @@ def plan(
     wishes = wishes_of(profile, shape, family, drafting)
     case = Case(facts, shape, profile, wishes, drafting, others, running, measured or {}, variants or {})
     fresh = best(wishes, case.fits)
-    run = keep.run(wishes) if keep else fresh
+    kept = keep.run(wishes) if keep else None
+    run = kept or fresh
     if run is None:
         raise nothing_fits(case)
-    return _memory_plan(case, Choice(run, fresh, keep is not None))
+    return _memory_plan(case, Choice(run, fresh, kept is not None))
 
 
 def _sizes(found: tuple[Part, ...]) -> dict[str, float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_BYTES = 1 << 50  # no box has a pebibyte: a larger number is no answer that could be planned with
+
 
 class Answered(BaseModel):
     """Base of remote answers: unknown keys are ignored, so that an older controller reads a newer agent."""
@@ -23,8 +25,8 @@ class Os(Answered):
 class Memory(Answered):
     """From /proc/meminfo, in bytes."""
 
-    total_bytes: int = Field(ge=0)
-    available_bytes: int = Field(ge=0)
+    total_bytes: int = Field(ge=0, le=MOST_BYTES)
+    available_bytes: int = Field(ge=0, le=MOST_BYTES)
 
 
 class Gpu(Answered):
@@ -33,9 +35,9 @@ class Gpu(Answered):
     name: str = ""
     pci_id: str = ""
     gfx: str = ""
-    vram_total_bytes: int = Field(default=0, ge=0)
-    gtt_total_bytes: int = Field(default=0, ge=0)
-    gtt_used_bytes: int = Field(default=0, ge=0)
+    vram_total_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
+    gtt_total_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
+    gtt_used_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
 
 
 class Facts(Answered):

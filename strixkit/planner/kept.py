@@ -40,10 +40,14 @@ class Kept(BaseModel):
         values = {name: getattr(run, name) for name in cls.model_fields}
         return cls.model_validate({**values, "kv": str(run.kv), "draft_kv": str(run.draft_kv)})
 
-    def run(self, wishes: Wishes) -> Run:
-        """The whole run."""
+    def run(self, wishes: Wishes) -> Run | None:
+        """The whole run; None if a value is none of its wish's, so that it was never chosen among them.
+
+        A box's answer may say anything, and a context beyond all measure would be planned for ever.
+        """
         types = {"kv": CacheTypes.of(self.kv), "draft_kv": CacheTypes.of(self.draft_kv)}
-        return replace(wishes.least, **{**self.model_dump(), **types})
+        run = replace(wishes.least, **{**self.model_dump(), **types})
+        return run if all(wish.of(run) in wish.values for wish in wishes.order) else None
 
     @property
     def words(self) -> str:

@@ -168,11 +168,11 @@ def reasons_of(case: Case, choice: Choice, options: Options, unmet: tuple[Unmet,
 
 
 def warnings_of(case: Case, run: Run) -> tuple[str, ...]:
-    """What a profile has pinned that is not proven on this backend."""
+    """What is not proven on this backend, though the profile names nothing else."""
     doubts = {f"{run.kv} KV": doubt_of(run.family, run.hip, run.kv)}
     if run.drafts:
         doubts[f"{run.draft_kv} draft KV"] = doubt_of(run.family, run.hip, run.draft_kv)
-    return tuple(f"{what} is pinned by the profile, but {doubt}" for what, doubt in doubts.items() if doubt)
+    return tuple(f"the profile names nothing better than {what}, but {why}" for what, why in doubts.items() if why)
 
 
 def kept_note(case: Case, choice: Choice) -> str:

@@ -9,16 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from strixkit.planner.budget import NOTHING, Need, Neighbours
 
+MOST_MIB = 1 << 30  # a pebibyte: more is no answer that could be planned with
+
 
 class Sizes(BaseModel):
     """A plan's sizes as the manifest of its release keeps them; see `Part.when`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
-    device_start_mib: float = Field(default=0.0, ge=0)
-    host_start_mib: float = Field(default=0.0, ge=0)
-    device_worst_mib: float = Field(default=0.0, ge=0)
-    host_worst_mib: float = Field(default=0.0, ge=0)
+    device_start_mib: float = Field(default=0.0, ge=0, le=MOST_MIB)
+    host_start_mib: float = Field(default=0.0, ge=0, le=MOST_MIB)
+    device_worst_mib: float = Field(default=0.0, ge=0, le=MOST_MIB)
+    host_worst_mib: float = Field(default=0.0, ge=0, le=MOST_MIB)
 
     @property
     def start(self) -> Need:

@@ -212,14 +212,21 @@ def test_what_is_pinned_against_the_evidence_is_noted(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(describe, "load_profile", quantised)
     assert any(
-        note.startswith("service main: q8_0 KV is pinned by the profile, but the fork's HIP build copies")
+        note.startswith("service main: the profile names nothing better than q8_0 KV, but the fork's HIP build copies")
         for note in box.describe().notes
     )
 
 
 @pytest.mark.parametrize(
     "said",
-    [{"memory": {"device_start_mib": -1}}, {"memory": []}, {"host_bytes": "much"}, {"wishes": 3}],
+    [
+        {"memory": {"device_start_mib": -1}},
+        {"memory": {"host_worst_mib": 1e300}},
+        {"memory": []},
+        {"host_bytes": "much"},
+        {"device_bytes": 1 << 60},
+        {"wishes": 3},
+    ],
 )
 def test_nonsense_of_a_box_is_refused(said: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     box = Box(64, "main")
@@ -234,7 +241,10 @@ def test_nonsense_of_a_box_is_refused(said: dict[str, Any], monkeypatch: pytest.
 def test_a_choice_that_makes_no_sense_is_not_kept() -> None:
     box = Box(64, "main")
     first = box.deploy()
-    for odd in ({}, {"kv": "q9", "context": 1}, {**box.manifests["main"]["choice"], "context": -1}):
+    choice = box.manifests["main"]["choice"]
+    # The last would be planned for ever, batch by batch.
+    endless = {**choice, "context": 1 << 60, "batch": 1, "micro": 1}
+    for odd in ({}, {"kv": "q9", "context": 1}, {**choice, "context": -1}, {**choice, "checkpoints": 31}, endless):
         box.manifests["main"]["choice"] = odd
         assert not any("kept" in r.reason for r in box.describe().shown["services"][0].plan.reasons)
         assert box.deploy() == first

@@ -212,8 +212,8 @@ def test_what_is_not_proven_but_pinned_is_taken_with_a_warning() -> None:
     found = plan(BOX_128_RAISED, SHAPE_27B, hip, "rocmfp4")
     assert (found.choice.kv, found.choice.draft_kv) == ("q8_0", "q8_0/f16")
     assert [warning.split(",")[0] for warning in found.warnings] == [
-        "q8_0 KV is pinned by the profile",
-        "q8_0/f16 draft KV is pinned by the profile",
+        "the profile names nothing better than q8_0 KV",
+        "the profile names nothing better than q8_0/f16 draft KV",
     ]
     assert plan(BOX_128_RAISED, SHAPE_27B, hip, "upstream").warnings == ()
     assert plan(BOX_128_RAISED, SHAPE_27B, changed(hip, device={"name": "Vulkan0"}), "rocmfp4").warnings == ()
