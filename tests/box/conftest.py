@@ -1,7 +1,7 @@
 """Fixtures of the tests that need real boxes. Skipped, with the reason, where none can be had.
 
 client      folder with the boxes' ssh key and known_hosts
-boxes       `boxes(2)` boots two fresh boxes; they are ended with the module
+boxes       `boxes(2)` boots two fresh boxes, `boxes(1, FILE)` one with the hardware of a file; they end with the module
 tiny_model  the demo's model, made once
 """
 
@@ -41,18 +41,19 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def boxes(client: Path) -> Iterator[Callable[[int], list[sandbox.Box]]]:
+def boxes(client: Path) -> Iterator[Callable[..., list[sandbox.Box]]]:
     if os.geteuid() != 0:
         pytest.skip("boxes need root")
     if missing_tools():
         pytest.skip(f"boxes need {', '.join(missing_tools())}: python -m strixkit.sandbox image installs them")
     made: list[str] = []
 
-    def fresh(count: int) -> list[sandbox.Box]:
+    def fresh(count: int, hardware: Path | None = None) -> list[sandbox.Box]:
         names = [f"box{next(NUMBERS)}" for _ in range(count)]
         sandbox.down(names)
         made.extend(names)
-        return sandbox.up(names, client=client, report=print)
+        identities = dict.fromkeys(names, hardware) if hardware else None
+        return sandbox.up(names, hardware=identities, client=client, report=print)
 
     yield fresh
     if made:
