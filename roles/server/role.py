@@ -17,7 +17,7 @@ from strixkit.planner.options import Options
 from strixkit.resources.base import Resource
 from strixkit.resources.file import File
 from strixkit.resources.key import Key
-from strixkit.resources.release import Release
+from strixkit.resources.release import Release, directives
 from strixkit.resources.template import render
 from strixkit.runtime.argv import Rendered
 from strixkit.runtime.argv import render as render_argv
@@ -77,7 +77,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
     common = {
         "service": service,
         "host": host,
-        "plan": plan.by_formula(),  # a measurement is no reason for a restart
+        "plan": plan,
         "user": USER,
         "environment": [environment_line(key, value) for key, value in environment.items()],
         "credentials": CREDENTIALS,
@@ -85,7 +85,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
     }
     main = {**common, "exec_start": _exec(rendered), "port": service.port, "address": gate_address(service)}
     spare = {**common, "exec_start": _exec(candidate), "port": CANDIDATE_PORT, "address": "127.0.0.1"}
-    shaped_by = json.dumps({**shape, "unit": render(UNIT, {**main, "release": ""})}, sort_keys=True)
+    shaped_by = json.dumps({**shape, "unit": directives(render(UNIT, {**main, "release": ""}))}, sort_keys=True)
     name = hashlib.sha256(shaped_by.encode()).hexdigest()[:12]
     manifest: dict[str, Any] = {
         **shape,

@@ -13,7 +13,7 @@ from strixkit.planner.case import Case
 from strixkit.planner.draft import Drafting
 from strixkit.planner.facts import Facts
 from strixkit.planner.kept import Kept
-from strixkit.planner.measured import Measured, by_formula, settings_of
+from strixkit.planner.measured import Measured, settings_of
 from strixkit.planner.memory import CheckpointSize, checkpoint_size
 from strixkit.planner.options import Options, options_from
 from strixkit.planner.parts import Part
@@ -77,11 +77,6 @@ class MemoryPlan(BaseModel):
     estimated: bool
     settings: str
     checkpoint: CheckpointSize
-
-    def by_formula(self) -> MemoryPlan:
-        """The same plan as if nothing had been measured: what is rendered of it must not change by a measurement."""
-        parts = tuple(by_formula(part) for part in self.parts)
-        return self.model_copy(update={"parts": parts, **_sizes(parts)})
 
     @property
     def sizes(self) -> Sizes:

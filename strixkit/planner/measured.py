@@ -61,10 +61,3 @@ def _seen_mib(key: str, sizes: Mapping[str, Seen], parts: Mapping[str, float]) -
     if kind == "compute":
         return size.ready_mib if f"{context}.compute-growth.{where}" in parts else size.largest_mib
     return None
-
-
-def by_formula(part: Part) -> Part:
-    """The part as it is when nothing was measured; whether its formula is exact is forgotten."""
-    if part.formula_mib is None:
-        return part
-    return part.model_copy(update={"mib": part.formula_mib, "exact": False, "formula_mib": None})

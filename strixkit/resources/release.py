@@ -14,6 +14,11 @@ from strixkit.resources.base import Answer, Change, Question, Resource, Risk, St
 SHOWN = ("profile", "model", "runtime")
 
 
+def directives(unit: str) -> str:
+    """A unit file without its comments: another number in one, as of a formula that was mended, restarts nothing."""
+    return "\n".join(line for line in unit.splitlines() if line and not line.startswith("#"))
+
+
 class Release(Resource):
     """The release that must be in service. Its id is a hash of everything that shapes the process."""
 
@@ -56,7 +61,7 @@ class Release(Resource):
             return (self._release_change(answer, found), *self._manifest_changes(answer.get("manifest") or {}))
         changes = []
         unit = answer["unit"]
-        if answer["installed"] != self.unit.rstrip("\n"):
+        if directives(answer["installed"] or "") != directives(self.unit):
             changes.append(self.change("unit", answer["installed"] or "", self.unit, Risk.RESTART, text=True))
         elif unit.get("reload_needed"):
             changes.append(self.change("loaded", "what the files said before", "what they say", Risk.RELOAD))

@@ -13,7 +13,7 @@ from strixkit.engine.converge import Desired
 from strixkit.host.context import ServiceState
 from strixkit.host.describe import Description
 from strixkit.planner.parts import Part
-from strixkit.resources.release import Release
+from strixkit.resources.release import Release, directives
 
 HELP = (Path(__file__).parents[2] / "data/help/llama.cpp-0.7.0.txt").read_text()
 
@@ -71,7 +71,8 @@ class Measuring(Box):
 
 
 def units(box: Box) -> dict[str, str]:
-    return {item.service: item.unit for item in box.describe().resources if isinstance(item, Release)}
+    """What of the units counts: their comments restart nothing."""
+    return {item.service: directives(item.unit) for item in box.describe().resources if isinstance(item, Release)}
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 2.0, 20.0])

@@ -66,7 +66,6 @@ def test_one_buffer_for_several_parts() -> None:
     [part] = [part for part in after.parts if part.key == "main.compute.host"]
     assert part.mib == 500.0
     assert part.formula_mib == sum(part.mib for part in before.parts if part.key == "main.compute.host")
-    assert after.by_formula().host_worst_mib == pytest.approx(before.host_worst_mib)
 
 
 @given(BOXES, SHAPES, PROFILES, FAMILIES, st.floats(0, 50_000), st.floats(0, 50_000))
@@ -79,9 +78,6 @@ def test_a_measurement_changes_sizes_and_no_choice_that_is_kept(facts, shape, pr
     assert after.choice == before.choice
     assert after.options == before.options
     assert after.settings == before.settings
-    for part, was in zip(after.by_formula().parts, before.parts, strict=True):
-        assert part.model_copy(update={"exact": was.exact}) == was
-    assert after.by_formula().worst_mib == pytest.approx(before.worst_mib)
     # A choice that is not kept must fit with what was measured.
     fresh = planned(facts, shape, profile, family, measured={before.settings: seen})
     if fresh is not None:

@@ -43,6 +43,12 @@ def test_a_process_with_the_rendered_arguments_is_satisfied() -> None:
     assert RELEASE.diff(_state(unit={"drop_ins": ["/etc/systemd/system/x.conf"]})) == (), "a limit by the admin"
 
 
+def test_another_comment_in_the_unit_restarts_nothing() -> None:
+    assert RELEASE.diff(_state(installed="# memory: 1 MiB\n\nu")) == ()
+    [change] = RELEASE.diff(_state(installed="u\nv"))
+    assert change.field == "unit"
+
+
 @pytest.mark.parametrize(
     ("state", "found"),
     [
