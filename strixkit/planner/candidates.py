@@ -118,14 +118,11 @@ def wishes_of(profile: Profile, shape: ModelShape, family: Family, drafting: Dra
     )
     doubts = {"kv": kv_doubts, "draft.kv": draft_doubts if drafts else ()}
     names = dict.fromkeys([*profile.prefer, *FIELDS])
-    order = []
-    for name in names:
-        wish = Wish(name, values[name], values[name][-1], doubts.get(name, ()))
-        order.append(replace(wish, least=_least(wish, last, shape, profile)))
+    order = [Wish(name, values[name], values[name][-1], doubts.get(name, ())) for name in names]
     least = last
-    for wish in order:
-        least = wish.on(least, wish.least)
-    return Wishes(least, tuple(order))
+    for wish in order * 2:  # twice: what a value takes may depend on a wish that comes after
+        least = wish.on(least, _least(wish, least, shape, profile))
+    return Wishes(least, tuple(replace(wish, least=wish.of(least)) for wish in order))
 
 
 def on_hip(profile: Profile) -> bool:
@@ -134,7 +131,7 @@ def on_hip(profile: Profile) -> bool:
 
 
 def _least(wish: Wish, run: Run, shape: ModelShape, profile: Profile) -> Value:
-    """The value that takes the least memory while the others have their last; the latest of equals."""
+    """The value that takes the least memory while the others stay as they are; the latest of equals."""
 
     def total(value: Value) -> float:
         need = worst_need(shape, profile, wish.on(run, value))

@@ -249,6 +249,13 @@ def test_the_search_finds_the_first_of_all_candidates(
     assert best(wishes, fits) == next((run for run in candidates if fits(run)), None)
 
 
+def test_the_least_is_that_beside_the_least_of_the_others() -> None:
+    """With 24 checkpoints the fork's prompt cache takes the same at each limit, and without any it does not."""
+    profile = changed(CODING, cache={"checkpoints": [0, 1, 24], "ram_mib": [824, 32, 30_000]})
+    least = wishes_of(profile, SHAPE_27B, "rocmfp4").least
+    assert (least.checkpoints, least.cache_ram_mib) == (0, 32)
+
+
 def test_contradictions_are_bad_input() -> None:
     with pytest.raises(InputError, match=r"context\.least is 4096, more than context\.want: 2048"):
         wishes_of(changed(CODING, context={"want": 2048, "least": 4096}), SHAPE_27B, "rocmfp4")
