@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 from typing import Any, Dict, List
 
 from strixkit.remote.agent.atomic import read_text
@@ -12,6 +13,8 @@ from strixkit.remote.agent.atomic import read_text
 PROPERTIES = "Id,ActiveState,UnitFileState,MainPID,DropInPaths,NeedDaemonReload"
 DIGEST = b"STRIXKIT_DIGEST="
 SYNC_SECONDS = 10
+READ_SECONDS = 30
+TAIL_BYTES = 1 << 20
 
 
 def systemctl(*words: str, check: bool = True) -> str:
@@ -77,12 +80,21 @@ def log_head(name: str, limit: int = 4 << 20) -> str:
     with contextlib.suppress(subprocess.TimeoutExpired):  # a journal that is busy with others shows what it has
         subprocess.run(["journalctl", "--sync"], stdin=subprocess.DEVNULL, capture_output=True, timeout=SYNC_SECONDS)
     command = ["journalctl", "--no-pager", "--quiet", "--output=cat", "_SYSTEMD_INVOCATION_ID=" + invocation]
+    return _output(command, limit).decode("utf-8", "replace")
+
+
+def _output(command: List[str], limit: int) -> bytes:
+    """The first bytes that a program wrote before it ended or its time was up."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as reader:
-        text = reader.stdout.read(limit) if reader.stdout else b""
-        reader.kill()
-    return text.decode("utf-8", "replace")
+        timer = threading.Timer(READ_SECONDS, reader.kill)
+        timer.start()
+        try:
+            return reader.stdout.read(limit) if reader.stdout else b""
+        finally:
+            timer.cancel()
+            reader.kill()
 
 
 def log_tail(name: str, lines: int = 60) -> List[str]:
@@ -92,12 +104,8 @@ def log_tail(name: str, lines: int = 60) -> List[str]:
     if invocation:
         # The second field can be written by anybody, so it counts for PID 1 only.
         match = ["_SYSTEMD_INVOCATION_ID=" + invocation, "+", "INVOCATION_ID=" + invocation, "UNIT=" + name, "_PID=1"]
-    done = subprocess.run(
-        ["journalctl", "--no-pager", "--output=cat", "--lines=%d" % lines, *match],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-    )
-    return done.stdout.decode("utf-8", "replace").splitlines()
+    command = ["journalctl", "--no-pager", "--output=cat", "--lines=%d" % lines, *match]
+    return _output(command, TAIL_BYTES).decode("utf-8", "replace").splitlines()
 
 
 def listeners(port: int) -> List[int]:
