@@ -1,103 +1,122 @@
-"""Compute buffers of llama-server, in bytes: closed forms for the fork and for today's upstream.
+"""Compute buffers of llama-server, in bytes.
 
-Derived from llama.cpp's graphs (llm_build_qwen35 and llama_context::graph_reserve) and checked against dry
-runs of the real binaries: host sizes are exact; device sizes of a 27B are within 60 MiB for micro batches up
-to 256, and may be too small above (the fork's Vulkan build then allocates in blocks of 1 GiB).
+llama.cpp reserves them for the largest batch: it builds the graph and lets ggml place its tensors (llama-context.cpp:
+sched_reserve). This is done here over again (strixkit/planner/graph), so the sizes are those that the server logs.
+The measured families and the errors are in docs/memory.md.
 """
 
 from __future__ import annotations
 
-from strixkit.planner.run import CacheTypes, Run, is_quantised
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal
+
+from strixkit.planner.graph.allocator import Arena, Sizes, reserve, split
+from strixkit.planner.graph.layers import Setting
+from strixkit.planner.graph.models import draft_graph, main_graph
+from strixkit.planner.graph.tensor import Graph
+from strixkit.planner.graph.vulkan_order import FORK, UPSTREAM, Order, vulkan_order
+from strixkit.planner.memory import window_cells
+from strixkit.planner.run import CacheTypes, Run, round_up
 from strixkit.planner.shape import ModelShape
 
-# Rotation of V always works on 64 x 64 (llama-kv-cache.cpp).
-ROTATION = 64
+Backend = Literal["vulkan", "hip"]
+Which = Literal["main", "draft", "draft that samples"]
+
+# Alignment of tensors on the device, and in the host memory that it reads (each backend's get_alignment).
+ALIGNMENTS = {"vulkan": (16, 64), "hip": (128, 32)}
+# Vulkan allocates at most this at once (ggml-vulkan.cpp: suballocation_block_size).
+VULKAN_LARGEST = 1 << 30
 
 
-def target_device_bytes(shape: ModelShape, run: Run) -> float:
+def target_device_bytes(shape: ModelShape, run: Run) -> int:
     """Device compute buffer of the main context, as reserved at the start."""
-    return _device(shape, run, run.kv, draft=False)
+    return _main(shape, run, late_rows=run.family == "rocmfp4").device
 
 
-def draft_device_bytes(shape: ModelShape, run: Run) -> float:
-    """Device compute buffer of the draft context, as reserved at the start."""
-    return _device(shape, run, run.draft_kv, draft=True)
+def target_running_bytes(shape: ModelShape, run: Run) -> int:
+    """The same after the first prompt: while drafting, all rows go through the last layer."""
+    start = target_device_bytes(shape, run)
+    return max(start, _main(shape, run, late_rows=True).device) if run.drafts else start
 
 
-def draft_running_bytes(shape: ModelShape, run: Run) -> float:
+def target_host_bytes(shape: ModelShape, run: Run) -> int:
+    """Host compute buffer of the main context: the KQ mask and the other inputs."""
+    return _main(shape, run, late_rows=run.family == "rocmfp4").host
+
+
+def draft_device_bytes(shape: ModelShape, run: Run) -> int:
+    """Device compute buffer of the draft context, as reserved when the server is ready."""
+    return _draft(shape, run, samples=run.family == "upstream").device
+
+
+def draft_running_bytes(shape: ModelShape, run: Run) -> int:
     """The same once drafting: at the first draft the fork reserves again, with the sampler."""
-    start = draft_device_bytes(shape, run)
-    if run.family == "upstream":
-        return start
-    tokens = run.micro_tokens
-    with_sampler = 4 * tokens * (2 * shape.vocabulary + 2 * shape.embedding) + 4 * shape.vocabulary * run.parallel
-    return max(start, with_sampler)
+    return max(draft_device_bytes(shape, run), _draft(shape, run, samples=True).device)
 
 
-def target_host_bytes(shape: ModelShape, run: Run) -> float:
-    """Host compute buffer of the main context: the KQ mask and the inputs. Exact with flash attention."""
-    mask, inputs = (4, 8) if run.family == "rocmfp4" else (2, 16)
-    size = mask * run.sequence * run.micro_tokens + inputs * shape.embedding * run.micro_tokens
-    return size + rotation_bytes(shape, run.kv)
+def draft_host_bytes(shape: ModelShape, run: Run) -> int:
+    """Host compute buffer of the draft context."""
+    return _draft(shape, run, samples=run.family == "upstream").host
 
 
-def draft_host_bytes(shape: ModelShape, run: Run) -> float:
-    """Host compute buffer of the draft context. Exact with flash attention."""
-    mask = 4 if run.family == "rocmfp4" else 2
-    size = mask * run.sequence * run.micro_tokens + 8 * shape.embedding * run.micro_tokens
-    return size + rotation_bytes(shape, run.draft_kv)
+def _main(shape: ModelShape, run: Run, *, late_rows: bool) -> Sizes:
+    """The fork has room for logits of all tokens, upstream for those that a draft may need (n_outputs_max)."""
+    tokens = _tokens(run)
+    outputs = tokens if run.family == "rocmfp4" else min(tokens, run.parallel * run.planes)
+    setting = _setting(shape, run, run.kv, outputs, late_rows)
+    return _sizes("main", setting, run.sequence, window_cells(shape, run), _backend(run))
 
 
-def rotation_bytes(shape: ModelShape, types: CacheTypes) -> int:
-    """Hadamard matrices of each quantised side: the largest power of two in the head length for K, and 64 for V."""
-    largest = shape.key_length & -shape.key_length
-    k = 4 * largest**2 if is_quantised(types.k) and shape.key_length % ROTATION == 0 else 0
-    v = 4 * ROTATION**2 if is_quantised(types.v) and shape.value_length % ROTATION == 0 else 0
-    return k + v
+def _draft(shape: ModelShape, run: Run, *, samples: bool) -> Sizes:
+    outputs = _tokens(run) if run.family == "rocmfp4" else run.parallel
+    setting = _setting(shape, run, run.draft_kv, outputs, True)
+    return _sizes("draft that samples" if samples else "draft", setting, run.sequence, 0, _backend(run))
 
 
-def _device(shape: ModelShape, run: Run, types: CacheTypes, *, draft: bool) -> float:
-    if run.family == "rocmfp4":
-        size = _fork_device(shape, run, quantised=types.quantised)
-    elif draft:
-        size = _upstream_draft_device(shape, run)
-    else:
-        size = _upstream_device(shape, run, quantised=types.quantised)
-    if not run.flash_attention:
-        # KQ of all heads in f32; not checked against a server.
-        size += 4 * run.sequence * run.micro_tokens * shape.heads
-    return size + rotation_bytes(shape, types)
+def _tokens(run: Run) -> int:
+    """Tokens of the largest batch: as many for each slot (llama-context.cpp: graph_reserve)."""
+    return round_up(run.micro_tokens, run.parallel)
 
 
-def _fork_device(shape: ModelShape, run: Run, *, quantised: bool) -> float:
-    tokens = run.micro_tokens
-    logits = 4 * tokens * (shape.vocabulary + 2 * shape.embedding)
-    head_rows = (4 if quantised else 3) * shape.heads * shape.key_length
-    vulkan_rows = 0 if run.hip else shape.key_width + shape.value_width
-    attention = 6 * run.sequence * tokens + 4 * tokens * (2 * shape.embedding + head_rows + vulkan_rows)
-    return max(logits, attention)
+def _backend(run: Run) -> Backend:
+    return "hip" if run.hip else "vulkan"
 
 
-def _upstream_device(shape: ModelShape, run: Run, *, quantised: bool) -> float:
-    tokens = run.micro_tokens
-    embedding = shape.embedding
-    stages = [4 * tokens * (3 * shape.feed_forward + 4 * embedding)]
-    if shape.recurrent:
-        mixer = shape.recurrent
-        rows = 4 * embedding + 2 * mixer.conv_channels + 2 * mixer.inner
-        states = 4 * run.parallel * mixer.state * mixer.inner * (1 + run.planes)
-        stages.append(4 * tokens * rows + states)
-    if quantised and run.hip:
-        copies = 2 * run.total_context * (shape.key_width + shape.value_width)
-        stages.append(copies + 4 * tokens * (4 * embedding + 5 * shape.heads * shape.key_length))
-    scratch = 4 * tokens * embedding if quantised and not run.hip else 0
-    return 2 * run.sequence * tokens + max(stages) + scratch
+def _setting(shape: ModelShape, run: Run, kv: CacheTypes, outputs: int, late_rows: bool) -> Setting:
+    return Setting(
+        shape=shape,
+        fork=run.family == "rocmfp4",
+        tokens=_tokens(run),
+        sequences=run.parallel,
+        streams=run.streams,
+        outputs=outputs,
+        kv=kv,
+        states=run.planes,
+        flash_attention=run.flash_attention,
+        late_rows=late_rows,
+        f16_copies=run.hip and run.family == "upstream",
+    )
 
 
-def _upstream_draft_device(shape: ModelShape, run: Run) -> float:
-    tokens = run.micro_tokens
-    mask = 2 * run.sequence * tokens
-    forward = 4 * tokens * (3 * shape.feed_forward + 2 * shape.embedding) + min(mask, 16384 * tokens)
-    vulkan_rows = 0 if run.hip else shape.key_width + shape.value_width
-    rows = 2 * shape.embedding + 4 * shape.heads * shape.key_length + vulkan_rows
-    return max(forward, mask + 4 * tokens * rows)
+@lru_cache(maxsize=4096)
+def _sizes(which: Which, setting: Setting, cells: int, window: int, backend: Backend) -> Sizes:
+    device, host = ALIGNMENTS[backend]
+    if backend == "hip":
+        return reserve(_graph(which, setting, cells, window), Arena(device), Arena(host))
+    # Lengths play no part in the order.
+    structure = replace(setting, tokens=1, sequences=1, outputs=1, streams=min(setting.streams, 2))
+    arenas = Arena(device, VULKAN_LARGEST), Arena(host)
+    return reserve(_graph(which, setting, cells, window), *arenas, _order(which, structure))
+
+
+@lru_cache(maxsize=256)
+def _order(which: Which, setting: Setting) -> Order:
+    _, _, nodes = split(_graph(which, setting, 1, 1))
+    return vulkan_order(nodes, FORK if setting.fork else UPSTREAM)
+
+
+def _graph(which: Which, setting: Setting, cells: int, window: int) -> Graph:
+    if which == "main":
+        return main_graph(setting, cells, window)
+    return draft_graph(setting, cells, samples=which == "draft that samples")

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strixkit.planner.run import CacheTypes, Run, is_quantised, row_bytes
-from strixkit.planner.shape import ModelShape
+from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
+from strixkit.planner.shape import CacheLayer, ModelShape
 
-# Saved with each token of a KV cache: position and sequence (llama-kv-cache.cpp: state_write).
-CELL_BYTES = 20
+# Saved with each token of a KV cache (llama-kv-cache.cpp: state_write_meta): position, number of sequences, sequence;
+# and for models whose positions have several coordinates, two of them more.
+CELL_BYTES = 12
+CELL_EXTENSION_BYTES = 8
+# Before the rows of each tensor of a saved state: its type and the size of a row.
+ROW_HEADER_BYTES = 12
+# Before everything else of one cache or of the recurrent states: counts of streams and cells, layout, layers.
+STATE_HEADER_BYTES = 20
+# Window caches are padded (llama-kv-cache-iswa.cpp: issue 17037).
+WINDOW_STEP = 256
 # Of the fork's checkpoints: tokens of a prompt behind the last, and between two (or in the prompt of the first).
 LAST_TOKENS = 4
 CHECKPOINT_SPACING = 64
@@ -29,14 +37,24 @@ class CheckpointSize:
 
 def weights_bytes(shape: ModelShape, run: Run) -> int:
     """Weights on the device. Upstream loads the MTP block only for drafting, the fork always."""
+    padding = shape.hip_padding_bytes if run.hip else 0
     if run.family == "upstream" and not run.drafts:
-        return shape.weights_bytes - shape.nextn_bytes
-    return shape.weights_bytes
+        return shape.weights_bytes - shape.nextn_bytes + padding
+    return shape.weights_bytes + padding
 
 
 def kv_bytes(shape: ModelShape, run: Run) -> float:
-    """Main KV cache: only attention layers have one (llama-kv-cache.cpp)."""
-    return shape.attention_layers * run.total_context * kv_row_bytes(shape, run.kv)
+    """Main KV caches: only layers that attend have one, and those with a window a shorter one (llama-kv-cache.cpp)."""
+    window = window_cells(shape, run) * run.streams
+    return sum(
+        (window if layer.window else run.total_context) * layer_row_bytes(layer, run.kv) for layer in shape.cache_layers
+    )
+
+
+def window_cells(shape: ModelShape, run: Run) -> int:
+    """Tokens of one stream's cache with a sliding window (llama-kv-cache-iswa.cpp: constructor)."""
+    sequences = run.parallel if run.unified else 1
+    return round_up(min(run.sequence, shape.window * sequences + run.micro_tokens), WINDOW_STEP)
 
 
 def draft_kv_bytes(shape: ModelShape, run: Run) -> float:
@@ -45,8 +63,13 @@ def draft_kv_bytes(shape: ModelShape, run: Run) -> float:
 
 
 def kv_row_bytes(shape: ModelShape, types: CacheTypes) -> float:
-    """K and V of one token in one layer."""
+    """K and V of one token in one layer, the widest."""
     return row_bytes(types.k, shape.key_width) + row_bytes(types.v, shape.value_width)
+
+
+def layer_row_bytes(layer: CacheLayer, types: CacheTypes) -> float:
+    """K and V of one token in this layer."""
+    return row_bytes(types.k, layer.key_width) + row_bytes(types.v, layer.value_width)
 
 
 def recurrent_plane_bytes(shape: ModelShape) -> int:
@@ -54,8 +77,7 @@ def recurrent_plane_bytes(shape: ModelShape) -> int:
     mixer = shape.recurrent
     if mixer is None:
         return 0
-    layer = (mixer.conv_kernel - 1) * mixer.conv_channels + mixer.state * mixer.inner
-    return shape.recurrent_layers * 4 * layer
+    return shape.recurrent_layers * 4 * (mixer.conv_elements + mixer.state_elements)
 
 
 def output_start_bytes(shape: ModelShape, run: Run) -> int:
@@ -77,15 +99,21 @@ def output_running_bytes(shape: ModelShape, run: Run) -> int:
     return 4 * (rows + shape.embedding * run.batch_tokens) + draft
 
 
+def has_checkpoints(shape: ModelShape) -> bool:
+    """Whether the server makes any: only what cannot be taken back token by token needs them."""
+    return shape.recurrent is not None or shape.window > 0
+
+
 def checkpoint_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
     """One context checkpoint after `tokens` tokens (server-context.cpp: create_checkpoint).
 
-    One plane of the recurrent state, and in the fork the draft's whole KV so far; a model without recurrent
-    layers needs none. Upstream since 0.7.0 leaves the draft out.
+    One plane of the recurrent state, and the tokens in the windows; in the fork also the draft's whole KV so far,
+    which upstream leaves out since 0.7.0.
     """
-    if shape.recurrent is None:
+    if not has_checkpoints(shape):
         return 0
-    return recurrent_plane_bytes(shape) + (_draft_state_bytes(shape, run, tokens) if run.family == "rocmfp4" else 0)
+    draft = _draft_state_bytes(shape, run, tokens) if run.family == "rocmfp4" else 0
+    return _recurrent_state_bytes(shape) + _window_state_bytes(shape, run, tokens) + draft
 
 
 def checkpoint_size(shape: ModelShape, run: Run) -> CheckpointSize:
@@ -117,11 +145,13 @@ def checkpoint_positions(run: Run) -> list[int]:
     return made[-run.checkpoints :]
 
 
-def prompt_state_bytes(shape: ModelShape, run: Run) -> float:
-    """One full conversation in the prompt cache, without its checkpoints."""
-    tokens = run.sequence
-    main = shape.attention_layers * kv_row_bytes(shape, run.kv) + CELL_BYTES
-    return recurrent_plane_bytes(shape) + tokens * main + _draft_state_bytes(shape, run, tokens)
+def prompt_state_bytes(shape: ModelShape, run: Run, tokens: int | None = None) -> float:
+    """One conversation in the prompt cache, without its checkpoints; `tokens` None: one that fills a slot."""
+    tokens = run.sequence if tokens is None else tokens
+    full = [layer_row_bytes(layer, run.kv) for layer in shape.cache_layers if not layer.window]
+    main = _cells_bytes(shape, run, full, tokens) if full else 0
+    rest = _recurrent_state_bytes(shape) + _window_state_bytes(shape, run, tokens)
+    return main + rest + _draft_state_bytes(shape, run, tokens)
 
 
 def f16_pool_bytes(shape: ModelShape, run: Run) -> float:
@@ -142,4 +172,25 @@ def f16_pool_bytes(shape: ModelShape, run: Run) -> float:
 def _draft_state_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
     if not run.drafts:
         return 0
-    return tokens * (shape.nextn_layers * kv_row_bytes(shape, run.draft_kv) + CELL_BYTES)
+    return _cells_bytes(shape, run, [kv_row_bytes(shape, run.draft_kv)] * shape.nextn_layers, tokens)
+
+
+def _recurrent_state_bytes(shape: ModelShape) -> int:
+    """One sequence's state as it is saved (llama-memory-recurrent.cpp: state_write)."""
+    if not shape.recurrent_layers:
+        return 0
+    headers = STATE_HEADER_BYTES + 2 * ROW_HEADER_BYTES * shape.recurrent_layers
+    return recurrent_plane_bytes(shape) + headers
+
+
+def _window_state_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
+    """The tokens that a window still sees, as they are saved (llama-kv-cache-iswa.cpp: state_write)."""
+    rows = [layer_row_bytes(layer, run.kv) for layer in shape.cache_layers if layer.window]
+    return _cells_bytes(shape, run, rows, min(tokens, shape.window)) if rows else 0
+
+
+def _cells_bytes(shape: ModelShape, run: Run, rows: list[float], tokens: int) -> float:
+    """Tokens of a KV cache with layers of these row sizes, as they are saved (llama-kv-cache.cpp: state_write)."""
+    cell = CELL_BYTES + (CELL_EXTENSION_BYTES if shape.coordinates > 1 else 0)
+    headers = STATE_HEADER_BYTES + 4 * run.streams + 2 * ROW_HEADER_BYTES * len(rows)
+    return headers + tokens * (cell + sum(rows))

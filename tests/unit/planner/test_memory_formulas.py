@@ -1,7 +1,7 @@
 """The formulas against what servers logged: the fork and upstream, with a 27B's header and with a tiny model.
 
 The 27B's figures come from dry runs of unmodified llama-server binaries on a device that computes nothing, and
-from published logs; "(closed form)" marks those that the device compute buffer makes inexact.
+from published logs.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def test_exact_parts_of_the_27b_on_the_fork(
     assert memory.kv_bytes(SHAPE_27B, run) == f16 * MIB
     assert memory.kv_bytes(SHAPE_27B, replace(run, kv=Q8)) == q8_0 * MIB
     assert memory.draft_kv_bytes(SHAPE_27B, run) == draft * MIB
-    assert compute.target_host_bytes(SHAPE_27B, run) == host * MIB
-    assert compute.draft_host_bytes(SHAPE_27B, run) == host * MIB
+    assert compute.target_host_bytes(SHAPE_27B, run) / MIB == pytest.approx(host + 0.01, abs=0.005)
+    assert compute.draft_host_bytes(SHAPE_27B, run) / MIB == pytest.approx(host + 0.01, abs=0.005)
     draft_rows = 4 * (4 * 248320 + 5120 + 1)
     assert (memory.output_running_bytes(SHAPE_27B, run) - draft_rows) / MIB == pytest.approx(output, abs=1)
     positions = memory.checkpoint_positions(run)
@@ -110,19 +110,19 @@ def test_device_totals_of_the_27b(settings: dict[str, Any], start: float, full: 
 
 
 @pytest.mark.parametrize(
-    ("context", "kv", "logged", "error"),
+    ("context", "kv", "logged"),
     [
-        (32768, "f16", 252.5, 1),
-        (65536, "f16", 308.5, 57),
-        (65536, "q8_0", 252.5, 1),
-        (131072, "f16", 252.5, 1),
-        (262144, "f16", 412, 1),
-        (262144, "q8_0", 418, 1),
+        (32768, "f16", 252.5),
+        (65536, "f16", 308.5),
+        (65536, "q8_0", 252.5),
+        (131072, "f16", 252.5),
+        (262144, "f16", 412.01),
+        (262144, "q8_0", 418.27),
     ],
 )
-def test_device_compute_buffer_of_the_fork(context: int, kv: str, logged: float, error: float) -> None:
+def test_device_compute_buffer_of_the_fork(context: int, kv: str, logged: float) -> None:
     run = replace(CARD, context=context, kv=CacheTypes.of(kv))
-    assert compute.target_device_bytes(SHAPE_27B, run) / MIB == pytest.approx(logged, abs=error)
+    assert compute.target_device_bytes(SHAPE_27B, run) / MIB == pytest.approx(logged, abs=0.01)
     assert compute.draft_running_bytes(SHAPE_27B, run) / MIB == pytest.approx(495.9, abs=0.1)
 
 
@@ -150,7 +150,7 @@ def test_output_buffer_depends_on_the_logical_batch() -> None:
 def test_checkpoints_of_the_fork_hold_the_drafts_cache(draft_kv: str, tokens: int, logged: float) -> None:
     run = replace(CARD, draft_kv=CacheTypes.of(draft_kv))
     assert memory.checkpoint_bytes(SHAPE_27B, run, tokens) / MIB == pytest.approx(logged, abs=1)
-    assert memory.checkpoint_bytes(SHAPE_27B, replace(run, family="upstream"), tokens) / MIB == 149.625
+    assert memory.checkpoint_bytes(SHAPE_27B, replace(run, family="upstream"), tokens) == 149.625 * MIB + 1172
 
 
 def test_close_checkpoints_all_lie_near_the_end() -> None:
@@ -184,10 +184,10 @@ def test_the_tiny_model_as_the_fork_logged_it() -> None:
         shape = shape_from_header(read_header(handle))
     run = replace(CARD, context=1280, kv=Q8, draft_kv=CacheTypes.of("q4_0"))
     assert memory.checkpoint_bytes(shape, run, 942) / MIB == pytest.approx(0.558, abs=0.002)
-    per_token = shape.attention_layers * memory.kv_row_bytes(shape, Q8) + memory.CELL_BYTES
-    draft = 1040 * (memory.kv_row_bytes(shape, CacheTypes.of("q4_0")) + memory.CELL_BYTES)
-    assert draft / MIB == pytest.approx(0.163, abs=0.0005)
-    assert (memory.recurrent_plane_bytes(shape) + 1040 * per_token + draft) / MIB == pytest.approx(1.132, abs=0.0005)
+    state = memory.prompt_state_bytes(shape, run, 1040)
+    without_draft = memory.prompt_state_bytes(shape, replace(run, draft_max=-1), 1040)
+    assert state / MIB == pytest.approx(1.132, abs=0.0005)
+    assert (state - without_draft) / MIB == pytest.approx(0.163, abs=0.0005)
 
 
 @pytest.mark.parametrize("family", ["rocmfp4", "upstream"])
@@ -218,8 +218,12 @@ def test_k_and_v_count_by_their_own_type() -> None:
     """At 262144 tokens: K in q8_0 and V in f16 take 12,544 MiB."""
     mixed = replace(CARD, kv=CacheTypes.of("q8_0/f16"))
     assert memory.kv_bytes(SHAPE_27B, mixed) == 12544 * MIB
-    sides = [compute.rotation_bytes(SHAPE_27B, CacheTypes.of(words)) for words in ("q8_0/f16", "f16/q8_0", "q8_0")]
-    assert sides == [4 * 256**2, 4 * 64**2, 4 * 256**2 + 4 * 64**2]
+    sizes = [
+        compute.target_host_bytes(SHAPE_27B, replace(CARD, kv=CacheTypes.of(words)))
+        for words in ("f16", "q8_0/f16", "f16/q8_0", "q8_0")
+    ]
+    rotations = [size - sizes[0] for size in sizes]
+    assert rotations == [0, 4 * 256**2, 4 * 64**2, 4 * 256**2 + 4 * 64**2]
 
 
 def test_batches_are_no_larger_than_the_context() -> None:

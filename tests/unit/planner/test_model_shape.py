@@ -37,7 +37,7 @@ def test_the_27b_as_its_card_describes_it() -> None:
     shape = shape_from_header(read_header(data, size))
     assert size == pytest.approx(16.5e9, rel=0.002)
     assert (shape.layers, shape.attention_layers, shape.recurrent_layers, shape.nextn_layers) == (64, 16, 48, 1)
-    assert shape.recurrent == Recurrent(conv_kernel=4, inner=6144, state=128, groups=16)
+    assert shape.recurrent == Recurrent(conv_kernel=4, inner=6144, state=128, groups=16, heads=48)
     assert shape.recurrent.conv_channels == 10240
     assert (shape.key_width, shape.value_width, shape.vocabulary) == (1024, 1024, 248320)
     assert shape.token_embedding_bytes == 2 * 5120 * 248320
@@ -52,7 +52,7 @@ def test_the_tiny_model() -> None:
     assert (shape.layers, shape.attention_layers, shape.recurrent_layers, shape.nextn_layers) == (8, 2, 6, 1)
     assert (shape.embedding, shape.feed_forward, shape.vocabulary) == (256, 512, 264)
     assert (shape.key_width, shape.value_width, shape.context_length) == (128, 128, 262144)
-    assert shape.recurrent == Recurrent(conv_kernel=4, inner=256, state=64, groups=2)
+    assert shape.recurrent == Recurrent(conv_kernel=4, inner=256, state=64, groups=2, heads=4)
     assert shape.token_embedding_bytes == 264 * 256 * 2
 
 
