@@ -11,13 +11,15 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-from strixkit.planner.graph.allocator import Arena, Sizes, reserve, split
+from strixkit.planner.graph.arena import ENDLESS, Arena
+from strixkit.planner.graph.buffers import AnyContext, Sizes
 from strixkit.planner.graph.layers import Setting
+from strixkit.planner.graph.lifetimes import split
 from strixkit.planner.graph.models import draft_graph, main_graph
 from strixkit.planner.graph.tensor import Graph
 from strixkit.planner.graph.vulkan_order import FORK, UPSTREAM, Order, vulkan_order
 from strixkit.planner.memory import window_cells
-from strixkit.planner.run import CacheTypes, Run, round_up
+from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up
 from strixkit.planner.shape import ModelShape
 
 Backend = Literal["vulkan", "hip"]
@@ -91,7 +93,7 @@ def _setting(shape: ModelShape, run: Run, kv: CacheTypes, outputs: int, late_row
         sequences=run.parallel,
         streams=run.streams,
         outputs=outputs,
-        kv=kv,
+        kv=CacheTypes(_alike(kv.k), _alike(kv.v)),
         states=run.planes,
         flash_attention=run.flash_attention,
         late_rows=late_rows,
@@ -99,19 +101,28 @@ def _setting(shape: ModelShape, run: Run, kv: CacheTypes, outputs: int, late_row
     )
 
 
-@lru_cache(maxsize=4096)
+def _alike(kv_type: str) -> str:
+    """All quantised types make the same graph."""
+    return "q8_0" if is_quantised(kv_type) else kv_type
+
+
+@lru_cache(maxsize=1 << 16)
 def _sizes(which: Which, setting: Setting, cells: int, window: int, backend: Backend) -> Sizes:
     device, host = ALIGNMENTS[backend]
-    if backend == "hip":
-        return reserve(_graph(which, setting, cells, window), Arena(device), Arena(host))
+    found = _any_context(which, setting, window, backend)
+    return found.sizes(cells, Arena(device, VULKAN_LARGEST if backend == "vulkan" else ENDLESS), Arena(host))
+
+
+@lru_cache(maxsize=1 << 12)
+def _any_context(which: Which, setting: Setting, window: int, backend: Backend) -> AnyContext:
     # Lengths play no part in the order.
     structure = replace(setting, tokens=1, sequences=1, outputs=1, streams=min(setting.streams, 2))
-    arenas = Arena(device, VULKAN_LARGEST), Arena(host)
-    return reserve(_graph(which, setting, cells, window), *arenas, _order(which, structure))
+    order = _vulkan_order(which, structure) if backend == "vulkan" else None
+    return AnyContext(lambda cells: _graph(which, setting, cells, window), order)
 
 
-@lru_cache(maxsize=256)
-def _order(which: Which, setting: Setting) -> Order:
+@lru_cache(maxsize=1 << 8)
+def _vulkan_order(which: Which, setting: Setting) -> Order:
     _, _, nodes = split(_graph(which, setting, 1, 1))
     return vulkan_order(nodes, FORK if setting.fork else UPSTREAM)
 

@@ -8,6 +8,7 @@ last digit of the log.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
 from strixkit.planner.shape import CacheLayer, ModelShape
@@ -45,10 +46,10 @@ def weights_bytes(shape: ModelShape, run: Run) -> int:
 
 def kv_bytes(shape: ModelShape, run: Run) -> float:
     """Main KV caches: only layers that attend have one, and those with a window a shorter one (llama-kv-cache.cpp)."""
-    window = window_cells(shape, run) * run.streams
-    return sum(
-        (window if layer.window else run.total_context) * layer_row_bytes(layer, run.kv) for layer in shape.cache_layers
-    )
+    if not shape.caches:
+        return shape.attention_layers * run.total_context * kv_row_bytes(shape, run.kv)
+    full, window = run.total_context, window_cells(shape, run) * run.streams
+    return sum((window if layer.window else full) * layer_row_bytes(layer, run.kv) for layer in shape.caches)
 
 
 def window_cells(shape: ModelShape, run: Run) -> int:
@@ -131,7 +132,13 @@ def checkpoint_positions(run: Run) -> list[int]:
     """
     if not run.checkpoints:
         return []
-    prompt, batch, micro = run.sequence, run.batch_tokens, run.micro_tokens
+    made = _checkpoints_made(run.sequence, run.batch_tokens, run.micro_tokens, run.checkpoint_every)
+    return list(made[-run.checkpoints :])
+
+
+@lru_cache(maxsize=1 << 12)
+def _checkpoints_made(prompt: int, batch: int, micro: int, every: int) -> tuple[int, ...]:
+    """All that a prompt of so many tokens makes, also those that later ones replace."""
     borders = [prompt - min(batch, rest) for rest in (LAST_TOKENS + micro, LAST_TOKENS)]
     made: list[int] = []
     start = 0
@@ -139,10 +146,10 @@ def checkpoint_positions(run: Run) -> list[int]:
         end = min(start + batch, prompt, *(border for border in borders if border > start))
         behind = start - made[-1] if made else start
         apart = behind > CHECKPOINT_SPACING if made else start > 0 and end >= CHECKPOINT_SPACING
-        if apart and (prompt < end + micro or behind >= run.checkpoint_every):
+        if apart and (prompt < end + micro or behind >= every):
             made.append(start)
         start = end
-    return made[-run.checkpoints :]
+    return tuple(made)
 
 
 def prompt_state_bytes(shape: ModelShape, run: Run, tokens: int | None = None) -> float:

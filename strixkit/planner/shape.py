@@ -98,6 +98,10 @@ class ModelShape(BaseModel):
     token_embedding_bytes: Count = Field(description="stays in host memory")
     from_header: bool = Field(default=False, description="read from a file, not from the catalogue")
 
+    def __hash__(self) -> int:
+        # Shapes are keys of caches, and the standard hash of all fields costs more than what is looked up.
+        return hash((self.architecture, self.layers, self.embedding, self.weights_bytes))
+
     @property
     def known(self) -> bool:
         """Whether the graphs of this architecture are measured; otherwise sizes of computing are an estimate."""

@@ -11,6 +11,9 @@ from strixkit.planner.graph.tensor import Graph, Tensor
 from strixkit.planner.layer_kinds import LayerKind
 
 I64 = 8
+# Groups of layers repeat, and after a few of them so does the place of everything in the buffer: every group, or every
+# second or third. So of many groups as many are left out as are a multiple of six.
+FIRST_GROUPS, REPEAT = 4, 6
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def main_graph(setting: Setting, cells: int, window_cells: int) -> Graph:
         window=layers.cache_inputs(setting, window_cells) if shape.window else None,
         copies=layers.copies_input(setting),
     )
-    kinds = shape.layer_kinds
+    kinds = enough(shape.layer_kinds)
     late = setting.late_rows and shape.architecture.startswith("qwen35")
     for number, kind in enumerate(kinds):
         last = number == len(kinds) - 1
@@ -53,6 +56,15 @@ def main_graph(setting: Setting, cells: int, window_cells: int) -> Graph:
         logits = like("scale", like("unary", like("scale", logits)))
     graph.expand(kept(logits))
     return graph
+
+
+def enough(kinds: tuple[LayerKind, ...]) -> tuple[LayerKind, ...]:
+    """As many layers as need the same memory as all of them."""
+    group = next(size for size in range(1, len(kinds) + 1) if kinds[size:] == kinds[:-size] or size == len(kinds))
+    groups, rest = divmod(len(kinds), group)
+    if groups > FIRST_GROUPS:
+        groups = FIRST_GROUPS + (groups - FIRST_GROUPS) % REPEAT
+    return kinds[: groups * group] + kinds[:rest]
 
 
 def draft_graph(setting: Setting, cells: int, *, samples: bool) -> Graph:

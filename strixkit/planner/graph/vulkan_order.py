@@ -92,6 +92,13 @@ class _Reordering:
     def __init__(self, nodes: Sequence[Tensor], rules: Rules) -> None:
         self.nodes = nodes
         self.rules = rules
+        self.ops = [node.op for node in nodes]
+        self.views = [node.op in VIEWS for node in nodes]
+        # By identity: each node, its inputs, and whose memory all of these are.
+        self.ids = [id(node) for node in nodes]
+        self.inputs = [{id(needed) for needed in node.inputs} for node in nodes]
+        self.owners = [id(node.owner) for node in nodes]
+        self.input_owners = [{id(needed.owner) for needed in node.inputs} for node in nodes]
         self.first = 0  # everything before it is in the order
         self.taken = [False] * len(nodes)
         self.done: set[int] = set()
@@ -117,20 +124,20 @@ class _Reordering:
         group = [self.first]
         near = range(self.first + 1, min(self.first + AHEAD, len(self.nodes)))
         for number in near:
-            if self._op(number) in VIEWS or self.taken[number] or self._pattern_at(number):
+            if self.taken[number] or self.views[number] or self._pattern_at(number):
                 continue
-            if all(self.taken[c] or not self._waits(number, c, group) for c in range(self.first, number)):
+            if not any(self._waits(number, c, group) for c in range(self.first, number) if not self.taken[c]):
                 group.append(number)
                 for companion in self._companions(number):
                     group.append(companion)
                     self.taken[companion] = True
-        if self._op(group[-1]) != "add":
+        if self.ops[group[-1]] != "add":
             self._add_views(group, near)
         return group
 
     def _add_views(self, group: list[int], near: Iterable[int]) -> None:
         for number in near:
-            if self.taken[number] or self._op(number) not in VIEWS:
+            if self.taken[number] or not self.views[number]:
                 continue
             before = (c for c in range(self.first, number) if not self.taken[c] and c not in group)
             if not any(self._depends(number, c) for c in before):
@@ -140,36 +147,35 @@ class _Reordering:
         """Whether a node must wait for another one that is not computed yet."""
         if not self._depends(number, on):
             return False
-        pair = (self._op(on), self._op(number))
+        pair = (self.ops[on], self.ops[number])
         if on != group[-1]:
             return True
         between = range(on + 1, number)
-        if pair in self.rules.loose_pairs and all(self.taken[c] or self._op(c) in VIEWS for c in between):
+        if pair in self.rules.loose_pairs and all(self.taken[c] or self.views[c] for c in between):
             return False
         return not (pair in self.rules.pairs and number == on + 1)
 
     def _depends(self, number: int, on: int) -> bool:
-        later, earlier = self.nodes[number], self.nodes[on]
-        if earlier in later.inputs or later.owner is earlier.owner:
+        later, earlier = self.owners[number], self.owners[on]
+        if later == earlier or self.ids[on] in self.inputs[number]:
             return True
-        if not self.rules.storage or later.op in VIEWS or earlier.op in VIEWS:
+        if not self.rules.storage or self.views[number] or self.views[on]:
             return False
-        reads = any(needed.owner is earlier.owner for needed in later.inputs)
-        return reads or any(needed.owner is later.owner for needed in earlier.inputs)
+        return earlier in self.input_owners[number] or later in self.input_owners[on]
 
     def _companions(self, number: int) -> list[int]:
         """What goes together with a node that was just pulled forward."""
         found = []
-        before = self._op(number - 1)
-        op = self._op(number)
+        before = self.ops[number - 1]
+        op = self.ops[number]
         rope = number
         if (before, op) == ("rms_norm", "mul"):
             for other in self._following(number):
-                if self._op(other) == "rope" and self.nodes[other].inputs[0] is self.nodes[number]:
+                if self.ops[other] == "rope" and self.nodes[other].inputs[0] is self.nodes[number]:
                     found.append(other)
                     rope = other
                     break
-        if self._op(rope) == "rope":
+        if self.ops[rope] == "rope":
             found += self._stored(rope)
         if (before, op) == ("mul_mat", "add"):
             found += self._first_user(number, "add", first_input=True)
@@ -212,10 +218,10 @@ class _Reordering:
     def _pattern_at(self, start: int) -> Pattern:
         for pattern in self.rules.patterns:
             end = start + len(pattern)
-            free = end <= len(self.nodes) and not any(self.taken[start:end])
-            if free and all(self.nodes[start + step].op == op for step, op in enumerate(pattern)):
+            if (
+                self.ops[start] == pattern[0]
+                and self.ops[start:end] == list(pattern)
+                and not any(self.taken[start:end])
+            ):
                 return pattern
         return ()
-
-    def _op(self, number: int) -> str:
-        return self.nodes[number].op
