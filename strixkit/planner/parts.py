@@ -60,36 +60,26 @@ def parts(shape: ModelShape, run: Run) -> tuple[Part, ...]:
 
 
 def _start_parts(shape: ModelShape, run: Run) -> list[Part]:
-    known = shape.from_header
+    read, known = shape.from_header, shape.known
     planes = run.parallel * run.planes
+    computed = compute.exact(shape, run)
     found = [
-        _part("main.model.device", "weights", memory.weights_bytes(shape, run), known, "start"),
-        _part("main.model.host", "token embedding", shape.token_embedding_bytes, known, "start"),
-        _part("main.KV.device", "KV cache", memory.kv_bytes(shape, run), True, "start"),
-        _part("main.RS.device", "recurrent state", memory.recurrent_plane_bytes(shape) * planes, True, "start"),
-        _part("main.compute.device", "compute", compute.target_device_bytes(shape, run), False, "start"),
-        _part(
-            "main.compute.host",
-            "compute (host)",
-            compute.target_host_bytes(shape, run),
-            run.flash_attention,
-            "start",
-        ),
+        _part("main.model.device", "weights", memory.weights_bytes(shape, run), read, "start"),
+        _part("main.model.host", "token embedding", shape.token_embedding_bytes, read, "start"),
+        _part("main.KV.device", "KV cache", memory.kv_bytes(shape, run), known, "start"),
+        _part("main.RS.device", "recurrent state", memory.recurrent_plane_bytes(shape) * planes, known, "start"),
+        _part("main.compute.device", "compute", compute.target_device_bytes(shape, run), computed, "start"),
+        _part("main.compute.host", "compute (host)", compute.target_host_bytes(shape, run), computed, "start"),
         _part("main.output.host", "output", memory.output_start_bytes(shape, run), True, "start"),
         Part(key="process.driver.device", name="driver", where="device", mib=DRIVER_MIB, exact=False, when="start"),
     ]
     if run.drafts:
+        draft_host = compute.draft_host_bytes(shape, run)
         found += [
             _part("draft.output.host", "draft output", memory.output_start_bytes(shape, run), True, "start"),
-            _part("draft.KV.device", "draft KV cache", memory.draft_kv_bytes(shape, run), True, "start"),
-            _part("draft.compute.device", "draft compute", compute.draft_device_bytes(shape, run), False, "start"),
-            _part(
-                "draft.compute.host",
-                "draft compute (host)",
-                compute.draft_host_bytes(shape, run),
-                run.flash_attention,
-                "start",
-            ),
+            _part("draft.KV.device", "draft KV cache", memory.draft_kv_bytes(shape, run), known, "start"),
+            _part("draft.compute.device", "draft compute", compute.draft_device_bytes(shape, run), computed, "start"),
+            _part("draft.compute.host", "draft compute (host)", draft_host, computed, "start"),
         ]
     return found
 
@@ -110,8 +100,11 @@ def _full_parts(shape: ModelShape, run: Run) -> list[Part]:
         ),
     ]
     if run.drafts:
-        growth = compute.draft_running_bytes(shape, run) - compute.draft_device_bytes(shape, run)
-        found.append(_part("draft.compute-growth.device", "draft compute after the first draft", growth, False, "full"))
+        exact = compute.exact(shape, run)
+        main = compute.target_running_bytes(shape, run) - compute.target_device_bytes(shape, run)
+        draft = compute.draft_running_bytes(shape, run) - compute.draft_device_bytes(shape, run)
+        found.append(_part("main.compute-growth.device", "compute after the first prompt", main, exact, "full"))
+        found.append(_part("draft.compute-growth.device", "draft compute after the first draft", draft, exact, "full"))
     return found
 
 

@@ -64,7 +64,7 @@ def test_the_plan_is_confirmed(plan: dict[str, Any]) -> None:
     found = held_against(plan)
     [(ok, text)] = said(found).values()
     assert ok is True
-    assert text == "the log confirms the plan: 32.78 MiB logged (planned 33.81); 9 of 11 parts are exact"
+    assert text == "the log confirms the plan: 32.78 MiB logged (planned 32.78); 11 of 11 parts are exact"
     assert found.measured is not None
     rows = {row["key"]: row for row in found.measured["parts"]}
     for key, row in rows.items():
@@ -94,10 +94,13 @@ def test_an_exact_part_that_is_off_is_said_and_fails_nothing(plan: dict[str, Any
 
 
 def test_an_estimate_that_is_off_is_said_only_in_the_sum(plan: dict[str, Any]) -> None:
+    """As the compute buffer is for a model whose graph nobody compared."""
+    estimated = [part | {"exact": part["exact"] and part["key"] != "main.compute.device"} for part in plan["parts"]]
     line = "Vulkan0 compute buffer size =     4.51"
-    assert said(held_against(plan, LOG.replace(line, line.replace("4.51", "5.51"))))["memory"][0] is True
-    found = said(held_against(plan, LOG.replace(line, line.replace("4.51", "7.51"))))
-    assert found == {"total": (None, "all buffers take 35.78 MiB, planned 33.81")}
+    near = held_against(plan, LOG.replace(line, line.replace("4.51", "5.51")), parts=estimated)
+    assert said(near)["memory"][0] is True
+    found = said(held_against(plan, LOG.replace(line, line.replace("4.51", "7.51")), parts=estimated))
+    assert found == {"total": (None, "all buffers take 35.78 MiB, planned 32.78")}
 
 
 def test_what_the_log_rounds_is_no_difference(plan: dict[str, Any]) -> None:
@@ -121,7 +124,7 @@ def test_a_checkpoint_of_another_size(plan: dict[str, Any]) -> None:
 def test_a_process_that_holds_more_than_planned(plan: dict[str, Any]) -> None:
     assert said(held_against(plan, process=Process(700.0, 60.0)))["memory"][0] is True
     found = said(held_against(plan, process=Process(700.0, 72.0)))
-    assert found == {"process": (None, "the process holds 772 MiB (72 on the GPU), planned 734")}
+    assert found == {"process": (None, "the process holds 772 MiB (72 on the GPU), planned 733")}
 
 
 @pytest.mark.parametrize(
