@@ -102,7 +102,7 @@ def test_a_measurement_of_one_service_serves_another_of_the_same_kind() -> None:
     box.profiles["second"] = "coding"
     assert box.parts("second")["main.compute.device"].sure == "measured"
     box.profiles["second"] = "small"
-    assert box.parts("second")["main.compute.device"].sure == "estimate"
+    assert box.parts("second")["main.compute.device"].sure == "exact"
 
 
 def test_what_it_depends_on() -> None:

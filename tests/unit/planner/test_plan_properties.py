@@ -179,8 +179,6 @@ def test_the_limit_that_is_offered_is_the_least_and_below_nine_tenths(
             if remedy.what == "strix_gtt_gib":
                 assert isinstance(remedy.value, int)
                 assert remedy.value * 1024 <= 0.9 * facts.memory.total_bytes / MIB
-                if (remedy.value - 1) << 30 < (facts.gpu.gtt_total_bytes if facts.gpu else 0):
-                    continue  # below today's limit less context may leave room for the wish
                 less = _mended(facts, remedy.model_copy(update={"value": remedy.value - 1}))
                 if facts.gpu is None or less.gpu is None or less.gpu.gtt_total_bytes <= facts.gpu.gtt_total_bytes:
                     continue  # with less than there is, a more important wish may have given way
