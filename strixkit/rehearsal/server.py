@@ -26,6 +26,8 @@ LOG_BYTES = 64 << 20
 LIST_SECONDS = 60
 STOP_SECONDS = 10
 POLL_SECONDS = 0.05
+SETTLE_SECONDS = 0.2
+SETTLE_LOOKS = 20
 SHOWN_LINES = 8
 
 
@@ -113,11 +115,24 @@ def run(
             if failure:
                 break
             answered += 1
+        if ready:
+            _settle(log)
     finally:
         _end(process)
     with open(log, "rb") as written:
         text = written.read(LOG_BYTES).decode("utf-8", "replace")
     return Outcome(text, ready, answered, failure, ready_seconds, time.monotonic() - began)
+
+
+def _settle(log: str) -> None:
+    """Until the log grows no more: it is written by a thread of its own, which a server does not wait for at its end."""
+    before = -1
+    for _ in range(SETTLE_LOOKS):
+        size = os.path.getsize(log)
+        if size == before:
+            return
+        before = size
+        time.sleep(SETTLE_SECONDS)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, deadline: float) -> str:
