@@ -125,7 +125,7 @@ def run(
 
 
 def _settle(log: str) -> None:
-    """Until the log grows no more: it is written by a thread of its own, which a server does not wait for at its end."""
+    """Until the log grows no more: a thread of its own writes it, and no server waits for that at its end."""
     before = -1
     for _ in range(SETTLE_LOOKS):
         size = os.path.getsize(log)
