@@ -186,7 +186,7 @@ def test_where_the_service_cannot_listen_stops_nothing(lab: Lab, place: dict[str
 
 def test_a_deploy_while_the_server_loads_waits_for_it(lab: Lab) -> None:
     lab.ssh(
-        f"mkdir -p /run/systemd/system/{UNIT}.d && printf '[Service]\\nExecStartPost=/bin/sleep 5\\n' "
+        f"mkdir -p /run/systemd/system/{UNIT}.d && printf '[Service]\\nExecStartPost=/bin/sleep 15\\n' "
         f"> /run/systemd/system/{UNIT}.d/slow.conf && systemctl daemon-reload && "
         f"systemctl restart --no-block {UNIT} && sleep 1 && rm -r /run/systemd/system/{UNIT}.d && "
         "systemctl daemon-reload"
