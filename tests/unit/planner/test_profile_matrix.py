@@ -91,7 +91,7 @@ def test_two_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("{}", "no 'facts' in it"),
-        ("nonsense", "facts.json: Expecting value"),
+        ("nonsense", "facts.json: no JSON: Expecting value"),
         ('{"facts": {}}', "facts.hostname: Field"),
     ],
 )
