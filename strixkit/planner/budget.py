@@ -98,25 +98,24 @@ def budget_of(facts: Facts, reserve_mib: float, others: Neighbours, running: Nee
         need.host_mib + (0.0 if carved else need.device_mib) for need in (running, others.held, others.promised)
     )
     system = min(available + given_back, total - held) - promised - reserve
-    words = f"{available:,.0f} MiB of system memory available - {reserve:,.0f} reserve"
-    changes = _changes(others.promised, running)
+    if available + given_back <= total - held:
+        words = f"{available:,.0f} MiB of system memory available - {reserve:,.0f} reserve{_less(promised)}"
+        words += f" + {given_back:,.0f} of the running service that is replaced" if given_back else ""
+    else:
+        words = f"{total:,.0f} MiB of system memory - {reserve:,.0f} reserve{_less(held + promised)}"
     if facts.gpu is None:
-        return Budget("system", system, system, reserve, words + changes)
+        return Budget("system", system, system, reserve, words)
     gtt, vram = facts.gpu.gtt_total_bytes / MIB, facts.gpu.vram_total_bytes / MIB
     if carved:
-        words = f"BIOS carve-out {vram:,.0f} MiB, used alone since GTT is only {gtt:,.0f}; besides {words}"
-        device = vram - others.held.device_mib - others.promised.device_mib
-        return Budget("carve-out", device, system, reserve, words + changes)
-    used = facts.gpu.gtt_used_bytes / MIB
-    words = f"the least of GTT {gtt:,.0f} MiB - {used:,.0f} used, and {words}"
-    device = gtt - max(used - running.device_mib, others.held.device_mib) - others.promised.device_mib
-    return Budget("gtt", device, system, reserve, words + changes)
+        taken = others.held.device_mib + others.promised.device_mib
+        carve_out = f"BIOS carve-out {vram:,.0f} MiB{_less(taken)}"
+        words = f"{carve_out}, used alone since GTT is only {gtt:,.0f}; besides {words}"
+        return Budget("carve-out", vram - taken, system, reserve, words)
+    # What the running service holds is part of what is used, and is given back.
+    used = max(facts.gpu.gtt_used_bytes / MIB - running.device_mib, others.held.device_mib)
+    words = f"the least of GTT {gtt:,.0f} MiB - {used:,.0f} used{_less(others.promised.device_mib)}, and {words}"
+    return Budget("gtt", gtt - used - others.promised.device_mib, system, reserve, words)
 
 
-def _changes(promised: Need, running: Need) -> str:
-    words = ""
-    if yet := promised.device_mib + promised.host_mib:
-        words += f" - {yet:,.0f} for other services"
-    if held := running.device_mib + running.host_mib:
-        words += f" + {held:,.0f} of the running service that is replaced"
-    return words
+def _less(others_mib: float) -> str:
+    return f" - {others_mib:,.0f} for other services" if others_mib else ""

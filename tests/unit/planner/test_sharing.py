@@ -149,6 +149,18 @@ def test_what_neighbours_hold_is_not_free_whatever_gtt_used_says() -> None:
     assert alone.budget_mib == 108 * 1024
 
 
+def test_the_words_of_a_budget_are_a_sum_of_each_limit() -> None:
+    others = Neighbours(held=Need(20_000, 500), promised=Need(10_000, 2_000))
+    busy = with_less(BOX_128_RAISED, others.held)
+    words = plan(busy, SHAPE_27B, CODING, "rocmfp4", others=others).budget_words
+    assert words.startswith("the least of GTT 110,592 MiB - 20,000 used - 10,000 for other services, and ")
+    assert words.endswith(" MiB of system memory available - 4,096 reserve - 12,000 for other services")
+    simulated = plan(BOX_128_RAISED, SHAPE_27B, CODING, "rocmfp4", others=Neighbours(held=Need(50_000, 0)))
+    assert simulated.budget_words.endswith(" MiB of system memory - 4,096 reserve - 50,000 for other services")
+    again = plan(BOX_128_RAISED, SHAPE_27B, CODING, "rocmfp4", running=Need(40_000, 3_000)).budget_words
+    assert again.startswith("the least of GTT 110,592 MiB - 0 used, and ")
+
+
 def test_a_carve_out_is_shared_too() -> None:
     """There is no measure of what is used of it: neighbours count with all that they may take."""
     carved = box(31_000, 15_868, vram_mib=98_304)
