@@ -102,9 +102,11 @@ def _limit(case: Case, run: Run, wish: Wish | None) -> Iterator[Remedy]:
     else:
         what, facts = "strix_gtt_gib", case.facts
         words = f"raise strix_gtt_gib from {_gib(gpu.gtt_total_bytes)} to"
+    # A higher limit is there for all services, and one that is planned before this one would take it.
+    as_it_is = "" if case.others == ALONE else ", and pin what the other services have"
     for wishes, pin in _ways(case, run, wish):
         if gib := _least_gtt(replace(case, facts=facts, wishes=wishes), run, wish):
-            yield Remedy(what=what, value=gib, words=f"{words} {gib}{_and_pin(pin)}", pin=pin)
+            yield Remedy(what=what, value=gib, words=f"{words} {gib}{_and_pin(pin)}{as_it_is}", pin=pin)
             return
 
 

@@ -256,6 +256,13 @@ def test_a_second_service_shares_the_host() -> None:
     assert segments["other services"] == 20_000
 
 
+def test_a_higher_limit_is_no_remedy_unless_the_other_services_keep_what_they_have() -> None:
+    found = plan(BOX_64_DEFAULT, SHAPE_27B, CODING, "rocmfp4", others=Neighbours(promised=Need(5_000)))
+    limits = [remedy for item in found.unmet for remedy in item.remedies if remedy.what == "strix_gtt_gib"]
+    assert limits
+    assert all(remedy.words.endswith(", and pin what the other services have") for remedy in limits)
+
+
 def test_the_running_service_is_no_obstacle_to_its_own_plan() -> None:
     idle = plan(BOX_64_RAISED, SHAPE_27B, CODING, "rocmfp4")
     held, host = 34_000, 3_000
