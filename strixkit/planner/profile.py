@@ -104,13 +104,14 @@ class Device(Section):
 class Draft(Section):
     """Speculative decoding with the model's own MTP head.
 
-    kv, max: ladders. auto: by what is known of drafting (`planner/draft.py`).
+    kv, max: ladders. auto: by what is known of drafting (`planner/draft.py`). No drafts are `type: none`: with a max
+    of 0 the server ends at its first completion.
     """
 
     type: Literal["draft-mtp", "none"]
     kv: Annotated[tuple[KvTypes, ...], Ladder]
     gpu_layers: Count | Literal["all", "auto"]
-    max: Annotated[tuple[Count, ...] | Literal["auto"], Ladder]
+    max: Annotated[tuple[Positive, ...] | Literal["auto"], Ladder]
     min: Count
     p_min: Probability | Literal["auto"]
     p_split: Probability

@@ -65,6 +65,7 @@ def test_one_value_is_pinned_and_a_list_is_a_ladder(directory: Path) -> None:
         ("batch: {size: []}", "batch.size: found an empty list, wanted at least 1"),
         ("batch: {size: [1024, x]}", "batch.size[1]: found 'x', wanted a whole number"),
         ("batch: {size: [1024, 128]}", "batch: found micro 256, wanted at most size: 128"),
+        ("draft: {max: 0}", "draft.max: found 0, wanted more than 0"),
         ("draft: {max: ten}", "draft.max: found 'ten', wanted a whole number or 'auto'"),
         ("prefer: [kv, ctx]", "prefer[1]: found 'ctx', wanted 'kv', 'context'"),
     ]:

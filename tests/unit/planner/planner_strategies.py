@@ -61,7 +61,7 @@ PROFILES = st.builds(
         {
             "type": st.sampled_from(["draft-mtp", "draft-mtp", "none"]),
             "kv": ladder(st.sampled_from(KV_WORDS), 2),
-            "max": st.one_of(st.just("auto"), ladder(st.integers(0, 6))),
+            "max": st.one_of(st.just("auto"), ladder(st.integers(1, 6))),
         }
     ),
     st.fixed_dictionaries(
