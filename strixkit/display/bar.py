@@ -1,4 +1,4 @@
-"""The bar of a host's memory: letters in a pipe, colours on a terminal, and the table that is its legend."""
+"""The bar of a host's memory: letters in a pipe or without colours, else blocks, and the table that is its legend."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOK: dict[Name, tuple[str, str]] = {
     "other services": ("O", "bright_magenta"),
     "system": ("S", "white"),
     "reserve": ("=", "bright_black"),
-    "free": (".", "black"),
+    "free": (".", "default"),
 }
 BLOCK = "\N{FULL BLOCK}"
 

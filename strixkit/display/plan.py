@@ -40,7 +40,7 @@ def _service(console: Console, outcome: Outcome, state: ServiceState, plan: Memo
     for line in _parts(plan):
         console.print(line)
     console.print()
-    colours = console.is_terminal
+    colours = console.color_system is not None and not console.no_color
     for text in legend(plan.bar, colours=colours):
         console.print(text)
     console.print(bar_line(plan.bar, min(WIDEST, console.width) - 2, colours=colours))

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parent.parent.parent
 FACTS = {size: ROOT / f"tests/data/facts/framework-{size}gb.json" for size in (64, 128)}
 
 
-def invoke(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def invoke(*words: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).parent / "invoke"
-    environment = {**os.environ, "COLUMNS": "160"}
+    environment = {**os.environ, "COLUMNS": "160", **variables}
     return subprocess.run(
         [program, *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=120, env=environment
     )
@@ -61,6 +61,20 @@ def test_the_plan_of_the_128_gb_box_is_the_cards(snapshot: SnapshotAssertion) ->
 
 def test_the_plan_of_a_64_gb_box_with_its_default_limit(snapshot: SnapshotAssertion) -> None:
     assert memory_plan(invoke("plan", "--host", "strix02", "--facts", str(FACTS[64]))) == snapshot
+
+
+def test_facts_that_make_no_sense_are_bad_input(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    path.write_text('{"facts": {"memory": 3}}')
+    done = invoke("plan", "--host", "strix02", "--facts", str(path))
+    assert done.returncode == 2
+    assert f"facts file {path}: facts.hostname: Field required" in done.stdout + done.stderr
+
+
+def test_without_colours_the_bar_has_letters_on_a_terminal_too() -> None:
+    words = ("plan", "--host", "strix02", "--facts", str(FACTS[64]))
+    assert "[WWW" in invoke(*words, FORCE_COLOR="1", NO_COLOR="1", TERM="xterm").stdout
+    assert "[WWW" not in invoke(*words, FORCE_COLOR="1", NO_COLOR="", TERM="xterm").stdout
 
 
 def test_the_plan_of_a_64_gb_box_with_a_raised_limit(raised: Path, snapshot: SnapshotAssertion) -> None:
