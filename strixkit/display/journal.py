@@ -24,7 +24,8 @@ def _words(entry: dict[str, Any]) -> str:
     if event == "gated":
         return f"release {entry.get('release')} of {entry.get('service')} passed the gate{_findings(entry)}"
     if event == "begin":
-        return f"{entry.get('who')} began {entry.get('what')}: {len(entry.get('changes', []))} changes"
+        count = len(entry.get("changes", []))
+        return f"{entry.get('who')} began {entry.get('what')}: {count} change{'' if count == 1 else 's'}"
     if event == "end" and entry.get("ok"):
         return f"{entry.get('who')} ended {entry.get('what')}: done"
     return f"{entry.get('who')} ended {entry.get('what')}: FAILED: {entry.get('error', '')}"

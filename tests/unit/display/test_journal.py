@@ -11,6 +11,12 @@ from strixkit.display.journal import lines
 GATED = {"event": "gated", "at": "2026-11-24T12:00:00+00:00", "release": "0123456789ab", "service": "main"}
 
 
+def test_one_change_is_no_changes() -> None:
+    begin = {"event": "begin", "at": "now", "who": "root@vm", "what": "rollback of main", "changes": [{}]}
+    assert lines([begin]) == ["now  root@vm began rollback of main: 1 change"]
+    assert lines([{**begin, "changes": [{}, {}]}])[0].endswith(": 2 changes")
+
+
 @pytest.mark.parametrize(
     ("checks", "wanted"),
     [
