@@ -153,7 +153,7 @@ def test_the_words_of_a_budget_are_a_sum_of_each_limit() -> None:
     others = Neighbours(held=Need(20_000, 500), promised=Need(10_000, 2_000))
     busy = with_less(BOX_128_RAISED, others.held)
     words = plan(busy, SHAPE_27B, CODING, "rocmfp4", others=others).budget_words
-    assert words.startswith("the least of GTT 110,592 MiB - 20,000 used - 10,000 for other services, and ")
+    assert words.startswith("the least of GTT 110,592 MiB - 20,060 used - 10,000 for other services, and ")
     assert words.endswith(" MiB of system memory available - 4,096 reserve - 12,000 for other services")
     simulated = plan(BOX_128_RAISED, SHAPE_27B, CODING, "rocmfp4", others=Neighbours(held=Need(50_000, 0)))
     assert simulated.budget_words.endswith(" MiB of system memory - 4,096 reserve - 50,000 for other services")
