@@ -114,6 +114,7 @@ def wishes_of(profile: Profile, shape: ModelShape, family: Family, drafting: Dra
         hip=hip,
         checkpoint_every=profile.cache.checkpoint_every,
         flash_attention=profile.device.flash_attention,
+        cpu=profile.device.gpu_layers == 0,
         **{FIELDS[name]: rungs[-1] for name, rungs in values.items()},  # type: ignore[arg-type]
     )
     doubts = {"kv": kv_doubts, "draft.kv": draft_doubts if drafts else ()}

@@ -22,11 +22,12 @@ from strixkit.planner.memory import window_cells
 from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up
 from strixkit.planner.shape import ModelShape
 
-Backend = Literal["vulkan", "hip"]
+Backend = Literal["vulkan", "hip", "cpu"]
 Which = Literal["main", "draft", "draft that samples"]
 
 # Alignment of tensors on the device, and in the host memory that it reads (each backend's get_alignment).
-ALIGNMENTS = {"vulkan": (16, 64), "hip": (128, 32)}
+# Vulkan's are lavapipe's; RADV's are 4 and 4096, some 20 KiB more on the host.
+ALIGNMENTS = {"vulkan": (16, 64), "hip": (128, 32), "cpu": (32, 32)}
 # Vulkan allocates at most this at once (ggml-vulkan.cpp: suballocation_block_size).
 VULKAN_LARGEST = 1 << 30
 
@@ -34,14 +35,16 @@ VULKAN_LARGEST = 1 << 30
 def exact(shape: ModelShape, run: Run) -> bool:
     """Whether the sizes are those that the server logs.
 
-    Not for graphs that nobody compared, and not for upstream's HIP build: what its flash attention copies depends on
-    the GPU, and it holds inputs of what it fuses for longer.
+    Not for graphs that nobody compared. Not on HIP with K and V of different types: it has no flash attention for them,
+    and the CPU does it. Not for upstream's HIP build: what its flash attention copies depends on the GPU, and it holds
+    inputs of what it fuses for longer.
     """
-    return shape.known and not (run.hip and run.family == "upstream")
+    mixed = run.kv.mixed or (run.drafts and run.draft_kv.mixed)
+    return shape.known and not (run.hip and (run.family == "upstream" or mixed))
 
 
 def target_device_bytes(shape: ModelShape, run: Run) -> int:
-    """Device compute buffer of the main context, as reserved at the start."""
+    """Device compute buffer of the main context, as reserved at the start; 0 without a device."""
     return _main(shape, run, late_rows=run.family == "rocmfp4").device
 
 
@@ -91,6 +94,8 @@ def _tokens(run: Run) -> int:
 
 
 def _backend(run: Run) -> Backend:
+    if run.cpu:
+        return "cpu"
     return "hip" if run.hip else "vulkan"
 
 
@@ -106,7 +111,7 @@ def _setting(shape: ModelShape, run: Run, kv: CacheTypes, outputs: int, late_row
         states=run.planes,
         flash_attention=run.flash_attention,
         late_rows=late_rows,
-        f16_copies=run.hip and run.family == "upstream",
+        f16_copies=_backend(run) == "hip" and run.family == "upstream",
     )
 
 
@@ -119,6 +124,9 @@ def _alike(kv_type: str) -> str:
 def _sizes(which: Which, setting: Setting, cells: int, window: int, backend: Backend) -> Sizes:
     device, host = ALIGNMENTS[backend]
     found = _any_context(which, setting, window, backend)
+    if backend == "cpu":
+        only = Arena(host)
+        return found.sizes(cells, only, only)
     return found.sizes(cells, Arena(device, VULKAN_LARGEST if backend == "vulkan" else ENDLESS), Arena(host))
 
 
@@ -127,7 +135,7 @@ def _any_context(which: Which, setting: Setting, window: int, backend: Backend) 
     # Lengths play no part in the order.
     structure = replace(setting, tokens=1, sequences=1, outputs=1, streams=min(setting.streams, 2))
     order = _vulkan_order(which, structure) if backend == "vulkan" else None
-    return AnyContext(lambda cells: _graph(which, setting, cells, window), order)
+    return AnyContext(lambda cells: _graph(which, setting, cells, window), order, device=backend != "cpu")
 
 
 @lru_cache(maxsize=1 << 8)

@@ -14,9 +14,9 @@ from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_by
 from strixkit.planner.shape import CacheLayer, ModelShape
 
 # Saved with each token of a KV cache (llama-kv-cache.cpp: state_write_meta): position, number of sequences, sequence;
-# and for models whose positions have several coordinates, two of them more.
+# and for models whose positions have several coordinates, two of them more, and upstream the token (llama-kv-cells.h).
 CELL_BYTES = 12
-CELL_EXTENSION_BYTES = 8
+CELL_EXTENSION_BYTES = {"rocmfp4": 8, "upstream": 12}
 # Before the rows of each tensor of a saved state: its type and the size of a row.
 ROW_HEADER_BYTES = 12
 # Before everything else of one cache or of the recurrent states: counts of streams and cells, layout, layers.
@@ -30,18 +30,29 @@ CHECKPOINT_SPACING = 64
 
 @dataclass(frozen=True)
 class CheckpointSize:
-    """Bytes of a checkpoint of no tokens, and what each token adds."""
+    """Bytes of a checkpoint of no tokens, and what each token adds; in a sliding window the first `window_tokens`."""
 
     fixed_bytes: float
     token_bytes: float
+    window_tokens: int = 0
+    window_token_bytes: float = 0.0
+
+    def at(self, tokens: int) -> float:
+        """Bytes of a checkpoint after so many tokens."""
+        return self.fixed_bytes + tokens * self.token_bytes + min(tokens, self.window_tokens) * self.window_token_bytes
 
 
 def weights_bytes(shape: ModelShape, run: Run) -> int:
-    """Weights on the device. Upstream loads the MTP block only for drafting, the fork always."""
-    padding = shape.hip_padding_bytes if run.hip else 0
+    """Weights on the device. Upstream loads the MTP block only for drafting, the fork always.
+
+    Without a device they are in host memory, and an output matrix that is the token embedding is not there twice.
+    """
+    size = shape.weights_bytes
     if run.family == "upstream" and not run.drafts:
-        return shape.weights_bytes - shape.nextn_bytes + padding
-    return shape.weights_bytes + padding
+        size -= shape.nextn_bytes
+    if run.cpu:
+        return size - shape.token_embedding_bytes if shape.tied else size
+    return size + (shape.hip_padding_bytes if run.hip else 0)
 
 
 def kv_bytes(shape: ModelShape, run: Run) -> float:
@@ -119,8 +130,9 @@ def checkpoint_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
 
 def checkpoint_size(shape: ModelShape, run: Run) -> CheckpointSize:
     """The size of a context checkpoint by the tokens before it; see `checkpoint_bytes`."""
-    fixed = checkpoint_bytes(shape, run, 0)
-    return CheckpointSize(fixed, checkpoint_bytes(shape, run, 1) - fixed)
+    fixed, one = (checkpoint_bytes(shape, run, tokens) for tokens in (0, 1))
+    in_window = _window_state_bytes(shape, run, 1) - _window_state_bytes(shape, run, 0)
+    return CheckpointSize(fixed, one - fixed - in_window, _window_tokens(shape, run), in_window)
 
 
 def checkpoint_positions(run: Run) -> list[int]:
@@ -191,13 +203,24 @@ def _recurrent_state_bytes(shape: ModelShape) -> int:
 
 
 def _window_state_bytes(shape: ModelShape, run: Run, tokens: int) -> float:
-    """The tokens that a window still sees, as they are saved (llama-kv-cache-iswa.cpp: state_write)."""
+    """Tokens in the windows' caches, as they are saved (llama-kv-cache-iswa.cpp: state_write).
+
+    The fork saves all that are there, upstream those that the window still sees.
+    """
     rows = [layer_row_bytes(layer, run.kv) for layer in shape.cache_layers if layer.window]
-    return _cells_bytes(shape, run, rows, min(tokens, shape.window)) if rows else 0
+    if not rows:
+        return 0
+    return _cells_bytes(shape, run, rows, min(tokens, _window_tokens(shape, run)))
+
+
+def _window_tokens(shape: ModelShape, run: Run) -> int:
+    if not shape.window:
+        return 0
+    return window_cells(shape, run) if run.family == "rocmfp4" else shape.window
 
 
 def _cells_bytes(shape: ModelShape, run: Run, rows: list[float], tokens: int) -> float:
     """Tokens of a KV cache with layers of these row sizes, as they are saved (llama-kv-cache.cpp: state_write)."""
-    cell = CELL_BYTES + (CELL_EXTENSION_BYTES if shape.coordinates > 1 else 0)
+    cell = CELL_BYTES + (CELL_EXTENSION_BYTES[run.family] if shape.coordinates > 1 else 0)
     headers = STATE_HEADER_BYTES + 4 * run.streams + 2 * ROW_HEADER_BYTES * len(rows)
     return headers + tokens * (cell + sum(rows))

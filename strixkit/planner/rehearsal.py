@@ -104,7 +104,7 @@ def _grown(plan: MemoryPlan, found: Rehearsed) -> Iterator[Row]:
 
 
 def _checkpoint_mib(size: CheckpointSize, tokens: int) -> float:
-    return (size.fixed_bytes + tokens * size.token_bytes) / MIB
+    return size.at(tokens) / MIB
 
 
 def added_mib(found: tuple[Row, ...], where: Where) -> float:

@@ -68,7 +68,7 @@ class Run:
     """A server's settings. Tokens, unless the name says otherwise.
 
     `draft_max` is -1 without drafting. `cache_ram_mib` is the limit of the prompt cache; 0 turns it off.
-    unified: all slots share one KV cache, and each may take the whole context (-kvu).
+    unified: all slots share one KV cache, and each may take the whole context (-kvu). cpu: there is no device.
     """
 
     family: Family
@@ -85,6 +85,7 @@ class Run:
     cache_ram_mib: int = DEFAULT_CACHE_RAM_MIB
     flash_attention: bool = True
     unified: bool = False
+    cpu: bool = False
 
     @property
     def drafts(self) -> bool:

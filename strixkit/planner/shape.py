@@ -96,6 +96,7 @@ class ModelShape(BaseModel):
     nextn_bytes: Count = Field(default=0, description="the part of weights_bytes that is the MTP block")
     hip_padding_bytes: Count = Field(default=0, description="what HIP needs more, for its padding of rows")
     token_embedding_bytes: Count = Field(description="stays in host memory")
+    tied: bool = Field(default=False, description="weights_bytes has a copy of it, as the output matrix")
     from_header: bool = Field(default=False, description="read from a file, not from the catalogue")
 
     def __hash__(self) -> int:
@@ -201,6 +202,7 @@ def _shape(keys: Keys) -> ModelShape:
         nextn_bytes=weights.nextn,
         hip_padding_bytes=weights.hip_padding,
         token_embedding_bytes=weights.token_embedding,
+        tied=weights.tied,
         from_header=True,
     )
 

@@ -15,12 +15,16 @@ HIP_ROW = 512
 
 @dataclass(frozen=True)
 class Weights:
-    """Bytes. device: all but the token embedding; nextn: its part that is the MTP block; hip_padding: HIP's surplus."""
+    """Bytes. device: all but the token embedding; nextn: its part that is the MTP block; hip_padding: HIP's surplus.
+
+    tied: the device's part has a copy of the token embedding, since there is no output matrix.
+    """
 
     device: int
     nextn: int
     hip_padding: int
     token_embedding: int
+    tied: bool
 
 
 def weights_of(tensors: tuple[Tensor, ...], layers: int) -> Weights:
@@ -41,7 +45,7 @@ def weights_of(tensors: tuple[Tensor, ...], layers: int) -> Weights:
         hip += _aligned(tensor.nbytes + _row_padding(tensor), HIP_ALIGNMENT) - size
         if _layer_of(tensor.name) >= layers:
             nextn += size
-    return Weights(device, nextn, hip, token_embedding)
+    return Weights(device, nextn, hip, token_embedding, tied=not has_output)
 
 
 def _aligned(size: int, alignment: int) -> int:

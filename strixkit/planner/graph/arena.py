@@ -74,14 +74,27 @@ class Chunk:
         return offset
 
     def give(self, offset: int, size: int) -> None:
-        """Free a block, merged with its free neighbours."""
+        """Free a block, merged with the free blocks beside it.
+
+        The first that touches it counts, as in ggml, where an empty tensor may leave an empty block in between.
+        """
         free = self.free
+        for number, block in enumerate(free):
+            if block[0] + block[1] == offset:
+                block[1] += size
+                self._merge(number)
+                return
+            if offset + size == block[0]:
+                block[0] = offset
+                block[1] += size
+                if number:
+                    self._merge(number - 1)
+                return
         at = next((number for number, block in enumerate(free) if block[0] >= offset), len(free))
-        if at < len(free) and offset + size == free[at][0]:
-            free[at][0] = offset
-            free[at][1] += size
-        else:
-            free.insert(at, [offset, size])
-        if at and sum(free[at - 1]) == offset:
-            free[at - 1][1] += free[at][1]
-            del free[at]
+        free.insert(at, [offset, size])
+
+    def _merge(self, number: int) -> None:
+        """Join a block and the next one if they touch."""
+        free = self.free
+        if number + 1 < len(free) and free[number][0] + free[number][1] == free[number + 1][0]:
+            free[number][1] += free.pop(number + 1)[1]

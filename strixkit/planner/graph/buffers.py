@@ -41,8 +41,8 @@ class AnyContext:
     # Lengths at which the graph is built, to know its sizes at all others.
     FIRST, SECOND = 256, 512
 
-    def __init__(self, build: Callable[[int], Graph], order: Order | None) -> None:
-        first, second = lifetimes(build(self.FIRST), order), lifetimes(build(self.SECOND), order)
+    def __init__(self, build: Callable[[int], Graph], order: Order | None, *, device: bool) -> None:
+        first, second = (lifetimes(build(cells), order, device=device) for cells in (self.FIRST, self.SECOND))
         self.found = first
         pairs = list(zip(first.sizes, second.sizes, strict=True))
         self.per_cell = tuple((after - before) // (self.SECOND - self.FIRST) for before, after in pairs)

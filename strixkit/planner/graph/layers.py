@@ -214,7 +214,8 @@ def experts(setting: Setting, graph: Graph, tensor: Tensor) -> Tensor:
     chosen = part(like("argsort", probabilities), used, tokens)
     weights = reshape(result("get_rows", (1, used, tokens), by_expert, chosen), used, tokens)
     total = result("sum_rows", (1, tokens), weights)
-    total = like("clamp, not in place" if setting.fork else "clamp", total)
+    total = like("clamp", total)
+    total.in_place = not setting.fork
     weights = graph.expand(reshape(like("div", weights, total), 1, used, tokens))
     rows = reshape(tensor, shape.embedding, 1, tokens)
     width = (shape.expert_feed_forward, used, tokens)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from strixkit.planner.graph.tensor import IN_PLACE, Graph, Tensor
+from strixkit.planner.graph.tensor import Graph, Tensor
 from strixkit.planner.graph.vulkan_order import Order
 
 # Memory that lies elsewhere, and notes that keep a tensor longer.
@@ -28,24 +28,38 @@ class Lifetimes:
     steps: tuple[int, ...]
 
 
-def lifetimes(graph: Graph, order: Order | None = None) -> Lifetimes:
-    """The blocks of a graph that a device computes. order: that of its nodes, if it is not the graph's."""
-    first, copies, nodes = split(graph)
+def lifetimes(graph: Graph, order: Order | None = None, *, device: bool = True) -> Lifetimes:
+    """The blocks of a graph.
+
+    device: one computes it; otherwise all lies in host memory. order: that of its nodes, if it is not the graph's.
+    """
     walk = _Walk()
-    walk.run(graph.inputs, [*first, *copies, *(order.of(nodes) if order else nodes)])
-    return Lifetimes(tuple(walk.sizes), tuple(walk.on_host), tuple(walk.steps))
+    if device:
+        first, copies, nodes = split(graph)
+        walk.run(graph.inputs, [*first, *copies, *(order.of(nodes) if order else nodes)])
+    else:
+        walk.run(graph.inputs, graph.nodes)
+    on_host = tuple(walk.on_host) if device else (True,) * len(walk.on_host)
+    return Lifetimes(tuple(walk.sizes), on_host, tuple(walk.steps))
 
 
 def split(graph: Graph) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """The host's nodes, copies to the device of all that it reads from the host, and the device's nodes."""
+    """The host's nodes, copies to the device of all that it reads from the host, and the nodes from its first one on.
+
+    Views of host memory that lie among the latter stay there, though nobody computes them.
+    """
+    start = next(number for number, node in enumerate(graph.nodes) if not node.host)
     copies: dict[int, Tensor] = {}
-    nodes = [node for node in graph.nodes if not node.host]
+    nodes = [node for node in graph.nodes[start:] if not node.host or node.base is not None]
     for node in nodes:
+        if node.host:
+            continue
         for needed in node.inputs:
             if needed.host and id(needed) not in copies:
                 copies[id(needed)] = Tensor("copy", needed.lengths, (needed,), width=needed.width)
         node.inputs = tuple(copies.get(id(needed), needed) for needed in node.inputs)
-    return [node for node in graph.nodes if node.host], list(copies.values()), nodes
+    first = [*graph.nodes[:start], *(node for node in graph.nodes[start:] if node.host and node.base is None)]
+    return first, list(copies.values()), nodes
 
 
 @dataclass(slots=True)
@@ -88,7 +102,7 @@ class _Walk:
         use = self._use(tensor)
         if tensor.op in NO_MEMORY or tensor.base is not None or use.block is not None:
             return
-        if tensor.op in IN_PLACE and self._in_place(tensor, use):
+        if tensor.in_place and self._in_place(tensor, use):
             return
         use.block = len(self.sizes)
         self.sizes.append(tensor.size)

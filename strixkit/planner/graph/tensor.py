@@ -18,10 +18,11 @@ class Tensor:
     base: the tensor whose memory this one is a view of.
     contiguous: without gaps. No result takes the place of a view with gaps.
     host: it lies in host memory.
+    in_place: it may be written over an input that nobody else needs.
     kept: the caller reads it, so its memory is never used for anything else (ggml.h: ggml_set_output).
     """
 
-    __slots__ = ("base", "contiguous", "host", "inputs", "kept", "lengths", "op", "size", "width")
+    __slots__ = ("base", "contiguous", "host", "in_place", "inputs", "kept", "lengths", "op", "size", "width")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Tensor:
         self.base: Tensor | None = base.owner if base else None
         self.contiguous = contiguous
         self.host = host
+        self.in_place = op in IN_PLACE
         self.kept = False
 
     @property

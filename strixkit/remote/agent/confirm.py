@@ -148,8 +148,10 @@ def _of_gpu(log: ServerLog) -> float:
 
 def _checkpoints(plan: "Dict[str, Any]", log: ServerLog) -> "Iterator[Dict[str, Any]]":
     """Each number of tokens once."""
+    size = plan["checkpoint"]
     for tokens, mib in sorted({(point.tokens, point.mib) for point in log.checkpoints}):
-        predicted = (plan["checkpoint"]["fixed_bytes"] + tokens * plan["checkpoint"]["token_bytes"]) / MIB
+        window = min(tokens, size["window_tokens"]) * size["window_token_bytes"]
+        predicted = (size["fixed_bytes"] + tokens * size["token_bytes"] + window) / MIB
         name = {"key": "checkpoint", "names": ["checkpoint at %d tokens" % tokens], "exact": True, "lines": 1}
         yield dict(name, predicted_mib=predicted, measured_mib=mib, largest_mib=mib)
 
