@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
 from strixkit.planner.shape import CacheLayer, ModelShape
+from strixkit.planner.weights import HIP_ROW
 
 # Saved with each token of a KV cache (llama-kv-cache.cpp: state_write_meta): position, number of sequences, sequence;
 # and for models whose positions have several coordinates, two of them more, and upstream the token (llama-kv-cells.h).
@@ -58,9 +59,21 @@ def weights_bytes(shape: ModelShape, run: Run) -> int:
 def kv_bytes(shape: ModelShape, run: Run) -> float:
     """Main KV caches: only layers that attend have one, and those with a window a shorter one (llama-kv-cache.cpp)."""
     if not shape.caches:
-        return shape.attention_layers * run.total_context * kv_row_bytes(shape, run.kv)
+        return shape.attention_layers * _cache_bytes(run, run.total_context, shape.widest_cache, run.kv)
     full, window = run.total_context, window_cells(shape, run) * run.streams
-    return sum((window if layer.window else full) * layer_row_bytes(layer, run.kv) for layer in shape.caches)
+    return sum(_cache_bytes(run, window if layer.window else full, layer, run.kv) for layer in shape.caches)
+
+
+def _cache_bytes(run: Run, cells: int, layer: CacheLayer, types: CacheTypes) -> float:
+    """K and V of one layer. HIP pads each to whole rows if it is quantised, as it does with weights."""
+    size = cells * layer_row_bytes(layer, types)
+    if run.hip and types.quantised and not run.cpu:
+        size += sum(
+            row_bytes(kind, -width % HIP_ROW)
+            for kind, width in ((types.k, layer.key_width), (types.v, layer.value_width))
+            if is_quantised(kind)
+        )
+    return size
 
 
 def window_cells(shape: ModelShape, run: Run) -> int:
@@ -71,7 +84,7 @@ def window_cells(shape: ModelShape, run: Run) -> int:
 
 def draft_kv_bytes(shape: ModelShape, run: Run) -> float:
     """KV cache of the MTP context: same context and slots as the main one."""
-    return shape.nextn_layers * run.total_context * kv_row_bytes(shape, run.draft_kv)
+    return shape.nextn_layers * _cache_bytes(run, run.total_context, shape.widest_cache, run.draft_kv)
 
 
 def kv_row_bytes(shape: ModelShape, types: CacheTypes) -> float:

@@ -131,8 +131,12 @@ class ModelShape(BaseModel):
     @property
     def cache_layers(self) -> tuple[CacheLayer, ...]:
         """The main layers that have a KV cache."""
-        alike = CacheLayer(key_width=self.key_width, value_width=self.value_width)
-        return self.caches or (alike,) * self.attention_layers
+        return self.caches or (self.widest_cache,) * self.attention_layers
+
+    @property
+    def widest_cache(self) -> CacheLayer:
+        """A layer with a KV cache, where all are alike; that of the MTP block."""
+        return CacheLayer(key_width=self.key_width, value_width=self.value_width)
 
     @property
     def layer_kinds(self) -> tuple[LayerKind, ...]:

@@ -30,6 +30,7 @@ OTHER = {
     "draft_max": 4,
     "flash_attention": False,
     "unified": True,
+    "cpu": True,
 }
 
 
