@@ -6,21 +6,25 @@ names and shapes are those that llama.cpp's loaders ask for (src/models/*.cpp: l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from strixkit.rehearsal.fullsize import TypeOf, q4_types, strix_types
 from strixkit.rehearsal.headers import TensorInfo, Value, encode, write_sparse
 from strixkit.sandbox.tinymodel import vocabulary as tiny
 
 Lengths = tuple[int, ...]
+
+# A type for each matrix: the model card's, and the same for stock llama.cpp.
+RECIPES: Mapping[str, TypeOf] = {"strix": strix_types, "q4": q4_types}
 
 
 @dataclass(frozen=True)
 class Dimensions:
     """A model by its family (llama.cpp's architecture) and its sizes, in elements.
 
-    `weights` is the type of all matrices; `tied` leaves the output matrix out of the file.
+    `weights` is the type of all matrices, or one of RECIPES; `tied` leaves the output matrix out of the file.
     """
 
     family: str
@@ -115,9 +119,11 @@ def _tokenizer(size: int) -> dict[str, Value]:
 
 def tensors(model: Dimensions) -> Iterator[TensorInfo]:
     """Every tensor: vectors in f32, matrices in the model's type."""
+    recipe = RECIPES.get(model.weights)
     for name, lengths in _named(model):
         vector = len(lengths) == 1 or ".ssm_conv1d." in name or name.endswith((".ssm_a", ".ssm_d", "ssm_norm.weight"))
-        yield TensorInfo(name, lengths, "f32" if vector else model.weights)
+        matrix = recipe(name) if recipe else model.weights
+        yield TensorInfo(name, lengths, "f32" if vector else matrix)
 
 
 def _named(model: Dimensions) -> Iterator[tuple[str, Lengths]]:

@@ -1,0 +1,1 @@
+"""What a llama-server's memory is by our formulas, by its own log, and by other tools."""
