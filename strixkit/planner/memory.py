@@ -7,12 +7,13 @@ last digit of the log.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 from strixkit.planner.run import CacheTypes, Run, is_quantised, round_up, row_bytes
 from strixkit.planner.shape import CacheLayer, ModelShape
-from strixkit.planner.weights import HIP_ROW
+from strixkit.planner.weights import HIP_ALIGNMENT, HIP_ROW
 
 # Saved with each token of a KV cache (llama-kv-cache.cpp: state_write_meta): position, number of sequences, sequence;
 # and for models whose positions have several coordinates, two of them more, and upstream the token (llama-kv-cells.h).
@@ -65,15 +66,15 @@ def kv_bytes(shape: ModelShape, run: Run) -> float:
 
 
 def _cache_bytes(run: Run, cells: int, layer: CacheLayer, types: CacheTypes) -> float:
-    """K and V of one layer. HIP pads each to whole rows if it is quantised, as it does with weights."""
-    size = cells * layer_row_bytes(layer, types)
-    if run.hip and types.quantised and not run.cpu:
-        size += sum(
-            row_bytes(kind, -width % HIP_ROW)
-            for kind, width in ((types.k, layer.key_width), (types.v, layer.value_width))
-            if is_quantised(kind)
-        )
-    return size
+    """K and V of one layer. HIP aligns each, and pads it to whole rows if it is quantised, as it does with weights."""
+    if not run.hip or run.cpu:
+        return cells * layer_row_bytes(layer, types)
+    sides = ((types.k, layer.key_width), (types.v, layer.value_width))
+    return sum(round_up(math.ceil(cells * row_bytes(*side) + _hip_padding(*side)), HIP_ALIGNMENT) for side in sides)
+
+
+def _hip_padding(kv_type: str, width: int) -> float:
+    return row_bytes(kv_type, -width % HIP_ROW) if is_quantised(kv_type) else 0
 
 
 def window_cells(shape: ModelShape, run: Run) -> int:
