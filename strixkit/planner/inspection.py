@@ -110,7 +110,7 @@ def inspect(whole: Whole, runtimes: Mapping[str, frozenset[int]]) -> Inspection:
         template=template_facts(metadata),
         runtimes=verdicts(header, runtimes, whole=not problems),
         problems=problems,
-        doubts=(*type_doubts(header, file_type), *((f"the memory planner cannot use it: {why}",) if why else ())),
+        doubts=(*type_doubts(header, file_type), *_planner_doubts(shape, why)),
     )
 
 
@@ -119,6 +119,16 @@ def _shape(header: Header) -> tuple[ModelShape | None, str]:
         return shape_from_header(header), ""
     except InputError as error:
         return None, error.message
+
+
+def _planner_doubts(shape: ModelShape | None, why: str) -> Iterator[str]:
+    if shape is None:
+        yield f"the memory planner cannot use it: {why}"
+    elif not shape.known:
+        yield (
+            f"the memory planner was never held against a server with a model of architecture {shape.architecture}: "
+            "its caches and compute buffers are estimates"
+        )
 
 
 def _mtp_problem(shape: ModelShape | None) -> Iterator[str]:

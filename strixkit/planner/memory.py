@@ -182,7 +182,8 @@ def prompt_state_bytes(shape: ModelShape, run: Run, tokens: int | None = None) -
     """One conversation in the prompt cache, without its checkpoints; `tokens` None: one that fills a slot."""
     tokens = run.sequence if tokens is None else tokens
     full = [layer_row_bytes(layer, run.kv) for layer in shape.cache_layers if not layer.window]
-    main = _cells_bytes(shape, run, full, tokens) if full else 0
+    # Beside windows there is always a cache without one, be it of no layers.
+    main = _cells_bytes(shape, run, full, tokens) if full or shape.window else 0
     rest = _recurrent_state_bytes(shape) + _window_state_bytes(shape, run, tokens)
     return main + rest + _draft_state_bytes(shape, run, tokens)
 

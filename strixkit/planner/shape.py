@@ -143,7 +143,7 @@ class ModelShape(BaseModel):
         """The kind of every main layer; without a list, every n-th attends (qwen35.cpp: the last of each group)."""
         if self.kinds:
             return self.kinds
-        interval = self.layers // max(1, self.attention_layers)
+        interval = max(1, self.layers // max(1, self.attention_layers))
         other: LayerKind = "recurrent" if self.recurrent else "attention"
         attends = [self.attention_layers > 0 and (number + 1) % interval == 0 for number in range(self.layers)]
         return tuple("attention" if yes else other for yes in attends)

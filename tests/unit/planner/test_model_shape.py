@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from strixkit.errors import InputError
 from strixkit.planner.gguf import read_header
+from strixkit.planner.parts import parts
+from strixkit.planner.run import CacheTypes, Family, Run
 from strixkit.planner.shape import ModelShape, Recurrent, shape_from_header
 
 LLAMA: dict[str, Any] = {
@@ -106,3 +108,78 @@ def test_the_catalogues_shape_is_validated() -> None:
         ModelShape.model_validate({**entry, "atention_layers": 16})
     with pytest.raises(ValidationError, match="embedding"):
         ModelShape.model_validate({**entry, "embedding": 0})
+
+
+GEMMA = {key.replace("llama.", "gemma3."): value for key, value in LLAMA.items()} | {
+    "general.architecture": "gemma3",
+    "gemma3.block_count": 8,
+    "gemma3.attention.sliding_window": 512,
+}
+
+
+def test_windows_by_groups_and_by_a_list() -> None:
+    shape = shape_of(GEMMA)
+    assert shape.window == 512
+    assert shape.layer_kinds == (*["window"] * 5, "attention", "window", "window")
+    assert [layer.window for layer in shape.cache_layers] == [kind == "window" for kind in shape.layer_kinds]
+    listed = shape_of({**GEMMA, "gemma3.attention.sliding_window_pattern": [True, False] * 4})
+    assert listed.layer_kinds == ("window", "attention") * 4
+
+
+def test_a_window_that_llama_cpp_does_not_use_is_none() -> None:
+    shape = shape_of({**LLAMA, "llama.attention.sliding_window": 512})
+    assert (shape.window, set(shape.layer_kinds)) == (0, {"attention"})
+
+
+def test_the_width_of_each_cache() -> None:
+    shape = shape_of({**GEMMA, "gemma3.attention.head_count_kv": [2, 4] * 4, "gemma3.attention.key_length_swa": 32})
+    assert [layer.key_width for layer in shape.cache_layers][:6] == [64, 128, 64, 128, 64, 64]
+    assert [layer.value_width for layer in shape.cache_layers][:2] == [32, 64]
+
+
+def test_only_recurrent_layers() -> None:
+    mamba: dict[str, Any] = {
+        "general.architecture": "mamba2",
+        "mamba2.block_count": 4,
+        "mamba2.embedding_length": 64,
+        "mamba2.ssm.conv_kernel": 4,
+        "mamba2.ssm.inner_size": 128,
+        "mamba2.ssm.state_size": 16,
+        "mamba2.ssm.time_step_rank": 8,
+        "mamba2.ssm.group_count": 1,
+        "tokenizer.ggml.tokens": ["a", "b"],
+    }
+    shape = shape_of(mamba)
+    assert (shape.attention_layers, shape.recurrent_layers) == (0, 4)
+    assert shape.recurrent is not None
+    assert (shape.recurrent.conv_elements, shape.recurrent.state_elements) == (3 * 160, 2048)
+
+
+def test_layers_and_experts_beyond_what_llama_cpp_takes_are_refused() -> None:
+    for key, value in (("block_count", 4_000_000_000), ("expert_used_count", 4_000_000_000)):
+        with pytest.raises(InputError, match=r"makes no sense: (layers|experts_used)"):
+            shape_of({**LLAMA, f"llama.{key}": value})
+
+
+@pytest.mark.parametrize("extra", [{}, {"ssm.conv_kernel": 4, "ssm.inner_size": 64, "ssm.state_size": 16}])
+@pytest.mark.parametrize("family", ["rocmfp4", "upstream"])
+def test_an_architecture_that_nobody_compared_is_planned_with_estimates(family: Family, extra: dict[str, int]) -> None:
+    known = {key.replace("llama.", "novel."): value for key, value in LLAMA.items()}
+    shape = shape_of({**known, "general.architecture": "novel", **{f"novel.{key}": n for key, n in extra.items()}})
+    f16 = CacheTypes("f16", "f16")
+    run = Run(
+        family=family,
+        hip=False,
+        context=4096,
+        parallel=2,
+        batch=512,
+        micro=256,
+        kv=f16,
+        draft_kv=f16,
+        draft_max=-1,
+        checkpoints=8,
+        checkpoint_every=8192,
+    )
+    sure = {part.key: part.exact for part in parts(shape, run) if part.when == "start"}
+    assert not any(sure[f"main.{kind}"] for kind in ("KV.device", "compute.device", "compute.host"))
+    assert sure["main.model.device"]
