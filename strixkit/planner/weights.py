@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strixkit.planner.gguf import TYPES, Tensor
+from strixkit.planner.run import round_up
 
 # Alignment of tensors in a buffer: Vulkan's storage buffers, and HIP (ggml-cuda.cu).
 VULKAN_ALIGNMENT = 16
@@ -36,20 +37,16 @@ def weights_of(tensors: tuple[Tensor, ...], layers: int) -> Weights:
     device = nextn = hip = token_embedding = 0
     has_output = any(tensor.name == "output.weight" for tensor in tensors)
     for tensor in tensors:
-        size = _aligned(tensor.nbytes, VULKAN_ALIGNMENT)
+        size = round_up(tensor.nbytes, VULKAN_ALIGNMENT)
         if tensor.name == "token_embd.weight":
             token_embedding = size
             if has_output:
                 continue
         device += size
-        hip += _aligned(tensor.nbytes + _row_padding(tensor), HIP_ALIGNMENT) - size
+        hip += round_up(tensor.nbytes + _row_padding(tensor), HIP_ALIGNMENT) - size
         if _layer_of(tensor.name) >= layers:
             nextn += size
     return Weights(device, nextn, hip, token_embedding, tied=not has_output)
-
-
-def _aligned(size: int, alignment: int) -> int:
-    return -(-size // alignment) * alignment
 
 
 def _row_padding(tensor: Tensor) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from strixkit.planner.gguf import ARRAY, MAGIC, SCALARS, STRING, TYPES
+from strixkit.planner.run import round_up
 
 ALIGNMENT = 32  # of GGUF, where the header does not say otherwise
 
@@ -34,11 +35,11 @@ def encode(metadata: Mapping[str, Value], tensors: Iterable[TensorInfo]) -> tupl
     infos, offset, count = [], 0, 0
     for tensor in tensors:
         infos.append(_info(tensor, offset))
-        offset += _round_up(tensor_bytes(tensor))
+        offset += round_up(tensor_bytes(tensor), ALIGNMENT)
         count += 1
     keys = [_entry(key, value) for key, value in metadata.items()]
     data = b"".join([MAGIC, struct.pack("<IQQ", 3, count, len(keys)), *keys, *infos])
-    start = _round_up(len(data))
+    start = round_up(len(data), ALIGNMENT)
     return data.ljust(start, b"\0"), start + offset
 
 
@@ -57,10 +58,6 @@ def write_sparse(path: Path, header: bytes, size: int) -> Path:
         file.write(header)
         file.truncate(size)
     return path
-
-
-def _round_up(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _text(value: str) -> bytes:
