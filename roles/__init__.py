@@ -1,3 +1,4 @@
 """Roles: what a host must be, as resources, in the order of ORDER."""
 
-ORDER = ("base", "runtime", "model", "server")
+ORDER = ("base", "memory", "kernel", "rocm", "vulkan", "tuning", "runtime", "model", "server")
+PROVISIONING = {"memory", "kernel", "rocm", "vulkan", "tuning"}  # left out by `strix_provision: false`

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from strixkit.config.document import Document, Key
 from strixkit.config.source import ModelSource
@@ -14,6 +14,7 @@ from strixkit.config.values import (
     Address,
     Environment,
     HostName,
+    LockupTimeout,
     Name,
     Port,
     Section,
@@ -21,6 +22,11 @@ from strixkit.config.values import (
     User,
     UserPath,
 )
+
+# YAML 1.1 reads `off` as false and 7.2 as a number; what the person wrote is meant.
+YAML_OFF = BeforeValidator(lambda value: "off" if value is False else value)
+YAML_NUMBER = BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)
+Gib = Annotated[int, Field(ge=1, le=1024)]
 
 DEFAULT_SERVICE = "main"
 DEFAULT_PROFILE = "coding"
@@ -40,6 +46,23 @@ class Service(Section):
     source: ModelSource | None = None
 
 
+class Provisioning(Section):
+    """How the box itself is set up: kernel arguments, drivers, tuning. `default` always means: as without strixkit.
+
+    gtt_gib: the GPU's limit of system memory in GiB; None takes the rule of roles/memory.
+    gtt_force: more than nine tenths of the memory is meant.
+    rocm: None takes the distribution's rule (roles/rocm).
+    """
+
+    enabled: bool = True
+    gtt_gib: int | Literal["default"] | None = None
+    gtt_force: bool = False
+    iommu: Literal["off", "default"] = "off"
+    lockup_timeout: str | None = None
+    rocm: Literal["none", "7.2", "distribution", "10.0"] | None = None
+    tuning: Literal["tuned", "power-profiles", "none"] = "tuned"
+
+
 class Host(Section):
     """A machine to deploy to. `address`, `user`, `port`, `identity_file` and `known_hosts` are for ssh.
 
@@ -57,6 +80,7 @@ class Host(Section):
     become: bool | None = None
     runtime: str
     environment: dict[str, str] = Field(default_factory=dict)
+    provisioning: Provisioning = Provisioning()
     services: dict[str, Service]
 
 
@@ -84,6 +108,13 @@ class HostVariables(Section):
     strix_model: Name = DEFAULT_MODEL
     strix_profile: Name = DEFAULT_PROFILE
     strix_environment: Environment = Field(default_factory=dict)
+    strix_provision: bool = True
+    strix_gtt_gib: Gib | Literal["default"] | None = None
+    strix_gtt_force: bool = False
+    strix_iommu: Annotated[Literal["off", "default"], YAML_OFF] = "off"
+    strix_lockup_timeout: LockupTimeout | Literal["default"] | None = None
+    strix_rocm: Annotated[Literal["none", "7.2", "distribution", "10.0"] | None, YAML_NUMBER] = None
+    strix_tuning: Literal["tuned", "power-profiles", "none"] = "tuned"
     strix_services: dict[ServiceName, ServiceVariables | None] = Field(default={DEFAULT_SERVICE: None}, min_length=1)
 
 
@@ -106,6 +137,15 @@ def host_from(name: str, groups: tuple[str, ...], variables: Document) -> Host:
         become=mine.ansible_become,
         runtime=mine.strix_runtime,
         environment=mine.strix_environment,
+        provisioning=Provisioning(
+            enabled=mine.strix_provision,
+            gtt_gib=mine.strix_gtt_gib,
+            gtt_force=mine.strix_gtt_force,
+            iommu=mine.strix_iommu,
+            lockup_timeout=mine.strix_lockup_timeout,
+            rocm=mine.strix_rocm,
+            tuning=mine.strix_tuning,
+        ),
         services={service: _service(found, mine) for service, found in mine.strix_services.items()},
     )
     _refuse_same_ports(document, host)

@@ -102,3 +102,6 @@ EnvironmentName = Annotated[
 EnvironmentValue = Annotated[str, AfterValidator(_no_nul)]
 Environment = dict[EnvironmentName, EnvironmentValue]
 Sha256 = Annotated[str, matching(r"[0-9a-f]{64}", "a sha256 of 64 lower-case hex digits")]
+LockupTimeout = Annotated[
+    str, matching(r"-?\d+(,-?\d+){0,3}", "one to four numbers of milliseconds: GFX, compute, SDMA, video")
+]

@@ -52,20 +52,26 @@ class Describe(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """Who applies what; `hold_at` names a point where the job waits (for tests)."""
+    """Who applies what; `hold_at` names a point where the job waits (for tests); `reboot`: the box may be rebooted."""
 
     who: str
     what: str
     hold_at: str = ""
+    reboot: bool = False
 
 
 @dataclass
 class Outcome:
-    """What happened to one host. `said`: what the box's job noted, which its events have shown already."""
+    """What happened to one host.
+
+    said: what the box's job noted, which its events have shown already.
+    pending: what only a reboot makes so (Risk.REBOOT); no failure.
+    """
 
     host: str
     changes: list[Change] = field(default_factory=list)
     remaining: list[Change] = field(default_factory=list)
+    pending: list[Change] = field(default_factory=list)
     error: str = ""
     log: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

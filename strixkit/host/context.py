@@ -13,6 +13,7 @@ from strixkit.host.sharing import Held, Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.facts import Facts
 from strixkit.planner.profile import Profile
+from strixkit.resources.kernel_arguments import Argument
 from strixkit.runtime.help import Capabilities
 
 USER = "llama"
@@ -115,12 +116,20 @@ class ServiceState:
 
 @dataclass
 class HostContext:
-    """One host. Roles may add notes, and say that they are not complete yet."""
+    """One host. Roles may add notes, and say that they are not complete yet.
+
+    arguments: kernel arguments that roles want; the role `kernel` makes one resource of them.
+    may_reboot: the person has allowed a reboot (`--reboot`).
+    reboots: set by the role `kernel`: this run will reboot the box, so what depends on live arguments waits.
+    """
 
     host: Host
     facts: Facts
     runtime: RuntimeState
     services: tuple[ServiceState, ...]
+    arguments: list[Argument] = field(default_factory=list)
+    may_reboot: bool = False
+    reboots: bool = False
     notes: list[str] = field(default_factory=list)
     complete: bool = True
     shown: dict[str, Any] = field(default_factory=dict)

@@ -36,13 +36,21 @@ class Description:
     profiles: service name -> profile that is wanted instead of the inventory's (`invoke switch`).
     preview: no box answers; use what the catalogue recorded of the runtime, and say so.
     replan: running releases do not keep their choice.
+    reboot: a reboot is allowed.
     """
 
     def __init__(
-        self, host: Host, *, profiles: dict[str, str] | None = None, preview: bool = False, replan: bool = False
+        self,
+        host: Host,
+        *,
+        profiles: dict[str, str] | None = None,
+        preview: bool = False,
+        replan: bool = False,
+        reboot: bool = False,
     ) -> None:
         self.host = host
         self.replan = replan
+        self.reboot = reboot
         self.preview = preview
         self.runtime = load_runtime(host.runtime)
         self.profiles = {name: (profiles or {}).get(name, service.profile) for name, service in host.services.items()}
@@ -69,10 +77,13 @@ class Description:
             facts = Facts.model_validate(answer["facts"])
         except (KeyError, ValidationError) as error:
             raise RemoteError(f"the facts make no sense: {error}", host=self.host.name) from error
-        context = HostContext(self.host, facts, self._runtime(answer.get("runtime") or {}), ())
+        context = HostContext(self.host, facts, self._runtime(answer.get("runtime") or {}), (), may_reboot=self.reboot)
         context.services = tuple(self._services(facts, answer, context.runtime))
         resources = []
-        for name in importlib.import_module("roles").ORDER:
+        roles = importlib.import_module("roles")
+        for name in roles.ORDER:
+            if name in roles.PROVISIONING and not self.host.provisioning.enabled:
+                continue
             role = importlib.import_module(f"roles.{name}.role")
             resources += list(role.resources(context))
         if context.runtime.recorded:

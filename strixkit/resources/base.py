@@ -12,7 +12,7 @@ Question = dict[str, Any]
 
 
 class Risk(StrEnum):
-    """What a change interrupts."""
+    """What a change interrupts. REBOOT: no step makes it so, only a reboot; until then it is pending and no failure."""
 
     NONE = "none"
     RELOAD = "reload"
@@ -101,16 +101,27 @@ class Resource(BaseModel):
         """Files to send before the steps."""
         return ()
 
+    def undo(self) -> str:
+        """How a person takes it back: one shell line for root, or words in brackets where nothing is to be done."""
+        raise NotImplementedError
+
     def change(
-        self, field: str, found: object, wanted: object, risk: Risk = Risk.NONE, *, text: bool = False
+        self,
+        field: str,
+        found: object,
+        wanted: object,
+        risk: Risk = Risk.NONE,
+        *,
+        text: bool = False,
+        reason: str | None = None,
     ) -> Change:
-        """Make a Change of this resource."""
+        """Make a Change of this resource; `reason` where the resource's own says too little of this one."""
         return Change(
             resource=self.id,
             field=field,
             found=str(found),
             wanted=str(wanted),
-            reason=self.reason,
+            reason=self.reason if reason is None else reason,
             risk=risk,
             text=text,
         )

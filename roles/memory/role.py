@@ -1,0 +1,13 @@
+"""How much of the machine's memory the GPU may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from strixkit.host.context import HostContext
+from strixkit.resources.base import Resource
+
+
+def resources(host: HostContext) -> Iterator[Resource]:
+    """Nothing yet."""
+    yield from ()

@@ -1,0 +1,1 @@
+"""Role `rocm`: AMD's HIP runtime and compiler, where it is wanted."""

@@ -1,0 +1,1 @@
+"""Role `tuning`: the machine's power profile."""

@@ -1,0 +1,1 @@
+"""Role `vulkan`: loader, Mesa's driver, and nothing in their way."""
