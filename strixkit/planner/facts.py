@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST_BYTES = 1 << 50  # no box has a pebibyte: a larger number is no answer that could be planned with
+GIB = 1 << 30
+DIMM_GIB = (32, 64, 96, 128)  # what Strix Halo is sold with: the memory is soldered
 
 
 class Answered(BaseModel):
@@ -105,3 +107,16 @@ class Facts(Answered):
     simulated: tuple[str, ...] = Field(
         default=(), description="dotted keys that came from /etc/strixkit/facts.d and not from the machine"
     )
+
+
+def dimm_gib(facts: Facts) -> int | None:
+    """The soldered memory in GiB, inferred: Linux's MemTotal and the BIOS carve-out, rounded up to what is sold.
+
+    128 GB boxes with a carve-out of 512 MiB, 64 GiB and 96 GiB add up to 125.6, 126 and 126 to 127 GiB: firmware and
+    kernel keep the rest (MemTotal 131161644 kB was published of one; ROCm/legacy-rocm-build#5444 for 96 GiB).
+    None: the carve-out is not known since no GPU is seen, or the sum is more than any of them has.
+    """
+    if facts.gpu is None:
+        return None
+    seen = (facts.memory.total_bytes + facts.gpu.vram_total_bytes) / GIB
+    return next((size for size in DIMM_GIB if seen <= size), None)
