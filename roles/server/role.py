@@ -63,7 +63,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
     plan = share.plan
     options = all_options(service, plan)
     rendered = arguments(host, service, options)
-    environment = environment_of(host.runtime, host.host)
+    environment = environment_of(host.runtime, host.host, service.profile.device.name)
     shape = {
         "service": service.name,
         "profile": service.profile_name,

@@ -28,6 +28,7 @@ class _Runtime(Section):
     binary: llama-server on the box. family: whose memory behaviour it has (the planner's).
     loads: the tensor types it reads; `rocmfp4` means stock's and the fork's.
     headers: folders on the box with the headers of its ggml, for `invoke rehearse`; none if nobody knows.
+    environment: of every server. environment_rocm: beside it, where the server's device is one of HIP's.
     """
 
     description: str
@@ -36,6 +37,7 @@ class _Runtime(Section):
     loads: Literal["stock", "rocmfp4"]
     headers: tuple[BoxPath, ...] = ()
     environment: Environment = Field(default_factory=dict)
+    environment_rocm: Environment = Field(default_factory=dict)
     recorded: Recorded
 
 

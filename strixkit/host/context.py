@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from strixkit.config.catalogue import Model, Variant
+from strixkit.config.distributions import Distribution
 from strixkit.config.host import Host, Service
 from strixkit.config.runtimes import Runtime
 from strixkit.host.sharing import Held, Share
@@ -21,6 +22,7 @@ STATE = "/var/lib/strixkit"
 LIBRARY = "/usr/local/lib/strixkit"
 CREDENTIALS = "/etc/strixkit/credentials"
 MODELS = f"{STATE}/models"
+ROCM = "ROCm"  # ggml's name of HIP's devices is this and a number
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -45,9 +47,10 @@ class RuntimeState:
         return self.capabilities is not None and not self.recorded
 
 
-def environment_of(runtime: RuntimeState, host: Host) -> dict[str, str]:
-    """The environment of a server: the runtime's own, and what the host's inventory says."""
-    return {**runtime.entry.environment, **host.environment}
+def environment_of(runtime: RuntimeState, host: Host, device: str) -> dict[str, str]:
+    """The environment of a server on `device` (e.g. ROCm0): the runtime's own, and what the host's inventory says."""
+    backend = runtime.entry.environment_rocm if device.startswith(ROCM) else {}
+    return {**runtime.entry.environment, **backend, **host.environment}
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class HostContext:
     arguments: kernel arguments that roles want; the role `kernel` makes one resource of them.
     may_reboot: the person has allowed a reboot (`--reboot`).
     reboots: set by the role `kernel`: this run will reboot the box, so what depends on live arguments waits.
+    distribution: the release of the box; None where nothing is provisioned.
     """
 
     host: Host
@@ -130,6 +134,7 @@ class HostContext:
     arguments: list[Argument] = field(default_factory=list)
     may_reboot: bool = False
     reboots: bool = False
+    distribution: Distribution | None = None
     notes: list[str] = field(default_factory=list)
     complete: bool = True
     shown: dict[str, Any] = field(default_factory=dict)

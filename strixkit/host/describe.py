@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from strixkit.config.catalogue import load_model, load_runtime
+from strixkit.config.distributions import Distribution, distribution_of, load_distributions
 from strixkit.config.host import Host, Service
 from strixkit.config.profiles import load_profile
 from strixkit.config.source import ModelSource
@@ -77,7 +78,9 @@ class Description:
             facts = Facts.model_validate(answer["facts"])
         except (KeyError, ValidationError) as error:
             raise RemoteError(f"the facts make no sense: {error}", host=self.host.name) from error
-        context = HostContext(self.host, facts, self._runtime(answer.get("runtime") or {}), (), may_reboot=self.reboot)
+        distribution = self._distribution(facts)
+        runtime = self._runtime(answer.get("runtime") or {})
+        context = HostContext(self.host, facts, runtime, (), may_reboot=self.reboot, distribution=distribution)
         context.services = tuple(self._services(facts, answer, context.runtime))
         resources = []
         roles = importlib.import_module("roles")
@@ -102,6 +105,15 @@ class Description:
             "runtime": context.runtime,
         }
         return Desired(tuple(resources), context.complete, tuple(context.notes), shown)
+
+    def _distribution(self, facts: Facts) -> Distribution | None:
+        """Which release it is; nobody needs to know where only services are deployed."""
+        if not self.host.provisioning.enabled:
+            return None
+        try:
+            return distribution_of(facts.os, load_distributions())
+        except InputError as error:
+            raise InputError(error.message, host=self.host.name, hint=error.hint) from error
 
     def _runtime(self, answer: dict[str, Any]) -> RuntimeState:
         error = str(answer.get("error", ""))
@@ -156,13 +168,13 @@ class Description:
         boxed = {str(item["path"]): item for item in answer.get("models", [])}
         running = {name: self._held(item) for name, item in (answer.get("services") or {}).items()}
         seen = [item for held in running.values() for item in held.measured]
-        environment = environment_of(runtime, self.host)
         tenants = []
         for name, service in self.host.services.items():
             there = boxed.get(self.files[name].path, {})
             self.files[name] = file = replace(self.files[name], identity=str(there.get("identity", "")))
             declared = (name, service.model, file.variant)
             shape = self._shape(file, there)
+            environment = environment_of(runtime, self.host, self.loaded[name].device.name)
             alike = circumstances_of(runtime.identity, shape, self.loaded[name], environment) if shape else ""
             measured = measured_in(seen, alike)
             held = running.get(name, Held())

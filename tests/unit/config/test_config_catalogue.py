@@ -51,7 +51,7 @@ def test_the_two_providers() -> None:
     assert isinstance(debian, PackageRuntime)
     assert debian.packages == ("llama.cpp-tools", "libggml0-backend-vulkan", "mesa-vulkan-drivers")
     assert isinstance(fork, PathRuntime)
-    assert fork.environment == {"HSA_OVERRIDE_GFX_VERSION": "11.5.1", "GGML_HIP_ENABLE_UNIFIED_MEMORY": "1"}
+    assert fork.environment_rocm == {"HSA_OVERRIDE_GFX_VERSION": "11.5.1", "GGML_HIP_ENABLE_UNIFIED_MEMORY": "1"}
 
 
 def test_the_27b_has_its_sizes_by_variant_and_the_rest_in_common() -> None:

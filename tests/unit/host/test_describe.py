@@ -10,11 +10,11 @@ import pytest
 
 from roles.runtime import role
 from strixkit.config.catalogue import load_runtime
-from strixkit.config.host import Host, Service
+from strixkit.config.host import Host, Provisioning, Service
 from strixkit.config.source import ModelSource
 from strixkit.errors import InputError, RemoteError
 from strixkit.host import cache
-from strixkit.host.context import HostContext, RuntimeState
+from strixkit.host.context import HostContext, RuntimeState, environment_of
 from strixkit.host.describe import Description
 from strixkit.planner import gguf
 from strixkit.planner.facts import Facts
@@ -136,3 +136,32 @@ def test_a_header_that_makes_no_sense_is_the_boxs_fault(header: dict[str, Any]) 
     answer = {"models": [{**_boxed("1"), "header": {"nonsense": header, **header}}]}
     with pytest.raises(RemoteError, match=r"the header of /srv/m\.gguf makes no sense"):
         _release(_host(ModelSource(box=ON_BOX)), answer)
+
+
+@pytest.mark.parametrize("device", ["Vulkan0", "ROCm0"])
+def test_what_only_hip_reads_is_in_hips_units_only(device: str) -> None:
+    """A variable without an effect says the wrong thing to who looks for the cause of a fault."""
+    host = Host(
+        name="strix",
+        address="strix",
+        runtime="rocmfp4",
+        environment={"MINE": "1"},
+        services={"main": Service(profile="coding", model="qwen3.6-27b-mtp")},
+    )
+    runtime = RuntimeState("rocmfp4", load_runtime("rocmfp4"))
+    environment = environment_of(runtime, host, device)
+    assert environment.pop("MINE") == "1"
+    assert set(environment) == (
+        {"HSA_OVERRIDE_GFX_VERSION", "GGML_HIP_ENABLE_UNIFIED_MEMORY"} if device == "ROCm0" else set()
+    )
+
+
+def test_an_unknown_distribution_is_refused_only_where_it_would_be_provisioned() -> None:
+    answer = json.loads(FACTS.read_text())
+    answer["facts"]["os"] = {"id": "debian", "version_id": "12", "codename": "bookworm"}
+    services = {"main": Service(profile="coding", model="qwen3.6-27b-mtp")}
+    host = Host(name="strix", address="strix", runtime="rocmfp4", services=services)
+    with pytest.raises(InputError, match=r"found Debian 12, known are .*; nothing was done"):
+        Description(host, preview=True).desired(answer)
+    alone = host.model_copy(update={"provisioning": Provisioning(enabled=False)})
+    assert Description(alone, preview=True).desired(answer).resources
