@@ -35,6 +35,10 @@ class Activation(Resource):
         arguments = {"service": self.service, "release": self.release, "beside": False, "rollback": True}
         return (Step(step="activate", arguments=arguments, phase=Step.ACTIVATE),)
 
+    def undo(self) -> str:
+        """Another deploy: the release that was left is kept."""
+        return "(invoke deploy brings back what the inventory wishes)"
+
 
 def release_question(service: str) -> Question:
     """Ask for the state of a service."""

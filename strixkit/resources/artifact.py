@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import ClassVar
 
 from pydantic import Field
@@ -61,3 +62,9 @@ class Artifact(Placed):
         if not answer["exists"]:
             return ()
         return (Step(step="hash", arguments={"path": self.path, "sha256": self.sha256}),)
+
+    def undo(self) -> str:
+        """Remove what was sent; a file that was on the box already is its owner's."""
+        if self.source is None:
+            return "(nothing: strixkit reads this file and did not put it there)"
+        return f"rm {shlex.quote(self.path)}"

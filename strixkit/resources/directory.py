@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Step
@@ -40,6 +41,10 @@ class Directory(Placed):
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Make it, or give it its owner and mode."""
         return (Step(step="mkdir", arguments=self.owner_arguments()),)
+
+    def undo(self) -> str:
+        """Remove it when it is empty: what else is in it may be somebody's."""
+        return f"rmdir {shlex.quote(self.path)}"
 
 
 def _followed(answer: Answer) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Step
@@ -48,3 +49,9 @@ class File(Placed):
             return (Step(step="remove", arguments={"path": self.path}),)
         content = base64.b64encode(self.content.encode()).decode()
         return (Step(step="write", arguments={**self.owner_arguments(), "content": content}),)
+
+    def undo(self) -> str:
+        """Remove it; one that was removed comes from a backup of the person's own."""
+        if self.content is None:
+            return f"(write {self.path} again)"
+        return f"rm {shlex.quote(self.path)}"

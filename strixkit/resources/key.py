@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Step
@@ -38,3 +39,7 @@ class Key(Placed):
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Make it, replace what is no key, or give an existing one its owner and mode."""
         return (Step(step="secret", arguments=self.owner_arguments()),)
+
+    def undo(self) -> str:
+        """Remove it: the key is nowhere else on the box."""
+        return f"rm {shlex.quote(self.path)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
@@ -44,3 +45,7 @@ class Packages(Resource):
         """Install what is missing, in one call."""
         missing = [name for name in self.names if name not in answer]
         return (Step(step="packages", arguments={"packages": missing}),)
+
+    def undo(self) -> str:
+        """Remove them, by apt. What was installed before is removed too: apt names what it is about to do and asks."""
+        return shlex.join(["apt-get", "remove", *self.names])

@@ -11,6 +11,7 @@ from strixkit.resources import process
 from strixkit.resources.activation import release_question
 from strixkit.resources.base import Answer, Change, Question, Resource, Risk, Step
 
+SERVICES = "/var/lib/strixkit/services"
 SHOWN = ("profile", "model", "runtime")
 
 
@@ -117,3 +118,8 @@ class Release(Resource):
             Step(step="release", arguments={**name, "files": files}),
             Step(step="activate", arguments={**name, "beside": self.beside and running}, phase=Step.ACTIVATE),
         )
+
+    def undo(self) -> str:
+        """Stop the service for good and remove its unit and all of its releases."""
+        unit, home = f"/etc/systemd/system/{self.unit_name}", f"{SERVICES}/{self.service}"
+        return f"systemctl disable --now {self.unit_name}; rm -r {unit} {home}; systemctl daemon-reload"

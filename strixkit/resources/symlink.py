@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import PurePosixPath
 from typing import ClassVar
 
@@ -48,3 +49,7 @@ class Symlink(Resource):
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Point it there in one rename."""
         return (Step(step="symlink", arguments={"path": self.path, "target": self.target}),)
+
+    def undo(self) -> str:
+        """Remove the link; what it led to stays."""
+        return f"rm {shlex.quote(self.path)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from typing import ClassVar
 
 from pydantic import Field
@@ -91,6 +92,11 @@ class Unit(Resource):
         if "active" in fields or (self.running and (written or "process" in fields)):
             steps.append(self._verb("restart" if self.running else "stop"))
         return tuple(steps)
+
+    def undo(self) -> str:
+        """Stop it for good and remove its file."""
+        name = shlex.quote(self.name)
+        return f"systemctl disable --now {name}; rm /etc/systemd/system/{name}; systemctl daemon-reload"
 
     def _verb(self, verb: str) -> Step:
         return Step(step="unit", arguments={"unit": self.name, "verb": verb}, phase=Step.START)

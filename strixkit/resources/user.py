@@ -38,6 +38,10 @@ class Group(Resource):
         """Make it."""
         return (Step(step="group", arguments={"name": self.name}),)
 
+    def undo(self) -> str:
+        """Mostly nothing: files and devices of others may belong to it."""
+        return f"(nothing, if the distribution made it, as it does render and video; otherwise groupdel {self.name})"
+
 
 class User(Resource):
     """A system account that nobody logs in to, and groups it must be in (others are left alone)."""
@@ -75,3 +79,7 @@ class User(Resource):
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Make it or add it to its groups."""
         return (Step(step="user", arguments={"name": self.name, "home": self.home, "groups": list(self.groups)}),)
+
+    def undo(self) -> str:
+        """Remove the account; it has no home of its own."""
+        return f"userdel {self.name}"
