@@ -8,6 +8,7 @@ STATE = "/var/lib/strixkit"  # survives a reboot: journal, releases, recorded ha
 RUN = "/run/strixkit"  # gone with a reboot: the running job, its lock
 JOURNAL = STATE + "/journal.jsonl"
 HASHES = STATE + "/hashes.json"
+BACKUP = STATE + "/backup"  # files of others, as they were before a step changed them
 SERVICES = STATE + "/services"
 LOCAL_FACTS = "/etc/strixkit/facts.d"
 CREDENTIALS = "/etc/strixkit/credentials"
