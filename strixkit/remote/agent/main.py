@@ -56,6 +56,14 @@ def facts(request: Request) -> Dict[str, Any]:
     return answer
 
 
+def examine(request: Request) -> Dict[str, Any]:
+    """Facts and evidence for the doctor; see agent/examine.py."""
+    from strixkit.remote.agent import examine as evidence
+    from strixkit.remote.agent.machine import Machine
+
+    return evidence.examine(Machine(), request)
+
+
 def headers(request: Request) -> Any:
     """The headers of the GGUF files at `paths`, in order."""
     from strixkit.remote.agent import header
@@ -177,6 +185,7 @@ def rehearse(request: Request) -> Dict[str, Any]:
 
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
+    "examine": examine,
     "headers": headers,
     "observe": observe,
     "apply": apply,

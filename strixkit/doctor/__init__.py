@@ -1,0 +1,1 @@
+"""The doctor: what a box answered, held against the known failures of this hardware. Pure."""
