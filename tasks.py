@@ -17,6 +17,7 @@ HELP = {
     "host": "names or groups of inventory.yaml, separated by commas; !name leaves one out",
     "inventory": "another inventory file",
     "json": "one JSON document on stdout and nothing else",
+    "at-once": "how many hosts are worked on at a time (default: 16; with --reboot 1)",
     "prompt-sudo-password": "ask for the sudo password of the ssh user, once",
     "profile": "a profile instead of the inventory's",
     "replan": "choose anew, from what is free now, what running releases keep",
@@ -48,34 +49,79 @@ def _deploy(
     profile: str = "",
     service: str = "",
     replan: bool = False,
+    reboot: bool = False,
+    reboot_minutes: int = 0,
+    at_once: int = 0,
 ) -> None:
     from strixkit.display.events import renderer
+    from strixkit.engine.values import REBOOT_MINUTES, Outcome
     from strixkit.fleet import verbs
-    from strixkit.fleet.run import each, exit_code
+    from strixkit.fleet.run import AT_ONCE, each, exit_code
 
+    minutes = cli.count("--reboot-timeout", reboot_minutes) or REBOOT_MINUTES
+    at_once = cli.count("--at-once", at_once) or (1 if reboot else AT_ONCE)
     hosts = cli.hosts(host, inventory)
     profiles = _profiles(hosts, profile, service)
     access = cli.access(prompt)
     with renderer(quiet=as_json) as emit:
-        reports = each(
-            hosts, lambda item: verbs.deploy(item, access, emit, what=what, profiles=profiles, replan=replan)
-        )
+
+        def work(item: Host) -> Outcome:
+            return verbs.deploy(
+                item,
+                access,
+                emit,
+                what=what,
+                profiles=profiles,
+                replan=replan,
+                reboot=reboot,
+                reboot_minutes=minutes,
+            )
+
+        reports = each(hosts, work, at_once=at_once)
     cli.report(reports, as_json=as_json, applied=True)
     if code := exit_code(reports):
         raise Exit(code=code)
 
 
-@task(help=_help("host", "inventory", "json", "prompt-sudo-password", "replan"))
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        "replan",
+        "at-once",
+        reboot="reboot a host where something is only live after it, and go on when it is back",
+        reboot_timeout="how many minutes a rebooted host is waited for (default: 10)",
+    )
+)
 def deploy(
     ctx: Context,
     host: str = "",
     replan: bool = False,
+    reboot: bool = False,
+    reboot_timeout: int = 0,
+    at_once: int = 0,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
 ) -> None:
     """Make hosts as the inventory wishes, through the gate."""
-    cli.guard(lambda: _deploy(host, inventory, prompt_sudo_password, json, "deploy", replan=replan), json)
+
+    def work() -> None:
+        _deploy(
+            host,
+            inventory,
+            prompt_sudo_password,
+            json,
+            "deploy",
+            replan=replan,
+            reboot=reboot,
+            reboot_minutes=reboot_timeout,
+            at_once=at_once,
+        )
+
+    cli.guard(work, json)
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "profile", "service"))
@@ -111,6 +157,7 @@ def switch(
         "profile",
         "service",
         "replan",
+        reboot="as a deploy with --reboot would do it",
         facts="a saved facts file instead of the box: no connection, no root",
         check="exit 3 if anything differs",
     )
@@ -122,18 +169,30 @@ def plan(
     profile: str = "",
     service: str = "",
     replan: bool = False,
+    reboot: bool = False,
     check: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
 ) -> None:
     """Show what deploy would change, the memory plan and the rendered unit; nothing is touched."""
-    cli.guard(
-        lambda: _plan(
-            host, facts, profile, service, check, inventory, json, prompt_sudo_password, full=True, replan=replan
-        ),
-        json,
-    )
+
+    def work() -> None:
+        _plan(
+            host,
+            facts,
+            profile,
+            service,
+            check,
+            inventory,
+            json,
+            prompt_sudo_password,
+            full=True,
+            replan=replan,
+            reboot=reboot,
+        )
+
+    cli.guard(work, json)
 
 
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", check="exit 3 if anything differs"))
@@ -161,6 +220,7 @@ def _plan(
     *,
     full: bool = False,
     replan: bool = False,
+    reboot: bool = False,
 ) -> None:
     from strixkit.display.events import renderer
     from strixkit.fleet import verbs
@@ -171,9 +231,13 @@ def _plan(
     access = cli.access(prompt and not facts)
     with renderer(quiet=as_json) as emit:
         if facts:
-            reports = each(hosts, lambda item: verbs.plan_from_facts(item, Path(facts), profiles=profiles))
+            reports = each(
+                hosts, lambda item: verbs.plan_from_facts(item, Path(facts), profiles=profiles, reboot=reboot)
+            )
         else:
-            reports = each(hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan))
+            reports = each(
+                hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan, reboot=reboot)
+            )
     cli.report(reports, as_json=as_json, applied=False)
     if full and not as_json:
         from strixkit.display.plan import show
@@ -182,7 +246,7 @@ def _plan(
             show(report.outcome, unit=True)
     if code := exit_code(reports):
         raise Exit(code=code)
-    if check and any(report.outcome.changes for report in reports):
+    if check and any(report.outcome.changes or report.outcome.pending for report in reports):
         raise Exit(code=3)
 
 

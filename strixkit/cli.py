@@ -83,6 +83,15 @@ def one(host: str, inventory: str) -> Host:
     return found[0]
 
 
+def count(flag: str, value: int) -> int:
+    """A number that a flag gives; 0 when it is not given. Raises InputError."""
+    from strixkit.errors import InputError
+
+    if value < 0:
+        raise InputError(f"{flag} takes a number of 1 or more, found {value}")
+    return value
+
+
 def report(reports: Sequence[Report], *, as_json: bool, applied: bool) -> None:
     """Print the end of a run, for people or as one JSON document."""
     from strixkit.display.result import document, summary

@@ -39,5 +39,9 @@ class ConnectError(StrixError):
     """The box could not be reached, or did not let us in."""
 
 
+class DeniedError(ConnectError):
+    """Another try would change nothing, and may do harm: a host key that is not the known one, a wrong password."""
+
+
 class RemoteError(StrixError):
     """The agent on the box failed or answered nonsense."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from benchmarks.converge import state
 from strixkit.config.host import Host, Service
-from strixkit.engine.converge import Desired, Job, Outcome, converge
+from strixkit.engine.converge import converge
 from strixkit.engine.events import ignore
+from strixkit.engine.values import Desired, Job, Outcome
 from strixkit.fleet import verbs
 from strixkit.fleet.run import each, exit_code
 from strixkit.resources.base import Resource

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-MARKS = {"change": "~", "fixed": "FIXED ", "failed": "FAILED", "note": "note:", "progress": "  ..."}
+MARKS = {
+    "change": "~",
+    "fixed": "FIXED ",
+    "failed": "FAILED",
+    "pending": "WAITS ",
+    "reboot": "reboot:",
+    "note": "note:",
+    "progress": "  ...",
+}
 
 
 def _line(event: Event) -> str:

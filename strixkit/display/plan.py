@@ -12,7 +12,7 @@ from strixkit.display import running
 from strixkit.display.bar import bar_line, legend
 from strixkit.display.columns import columns
 from strixkit.display.text import clean
-from strixkit.engine.converge import Outcome
+from strixkit.engine.values import Outcome
 from strixkit.host.context import ServiceState
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.reasons import PINNED

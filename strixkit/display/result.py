@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from strixkit.display.running import running_now
-from strixkit.display.text import change_line, clean, diff_lines
-from strixkit.engine.converge import Outcome
+from strixkit.display.text import change_line, clean, diff_lines, one_line
+from strixkit.engine.reboot import names
+from strixkit.engine.values import Outcome
 from strixkit.fleet.run import Report
 from strixkit.resources.base import Risk
 from strixkit.resources.release import Release
@@ -29,6 +30,9 @@ def summary(reports: Sequence[Report], *, applied: bool) -> list[str]:
         outcome = report.outcome
         lines += [f"{outcome.host}  note: {clean(note)}" for note in outcome.notes]
         lines += _applied(outcome) if applied else _planned(outcome)
+        if outcome.pending and not outcome.lost:
+            command = f"invoke deploy --host {outcome.host} --reboot"
+            lines.append(f"{outcome.host}  reboot needed for: {one_line(names(outcome.pending))} ({command})")
     return lines
 
 
@@ -55,10 +59,10 @@ def _count(outcome: Outcome) -> str:
 def _planned(outcome: Outcome) -> list[str]:
     if outcome.error:
         return [f"{outcome.host}  ERROR: {clean(outcome.error)}"]
-    if not outcome.changes:
+    if not outcome.changes and not outcome.pending:
         return [f"{outcome.host}  nothing to change"]
     lines = []
-    for change in outcome.changes:
+    for change in (*outcome.changes, *outcome.pending):
         reason = f"  ({clean(change.reason)})" if change.reason else ""
         lines.append(f"{outcome.host}  ~ {change_line(change)}{reason}")
         if change.text and change.found:
@@ -93,6 +97,7 @@ def _host(report: Report) -> dict[str, Any]:
         "error": outcome.error,
         "changes": [change.model_dump(mode="json") for change in outcome.changes],
         "remaining": [change.model_dump(mode="json") for change in outcome.remaining],
+        "pending": [change.model_dump(mode="json") for change in outcome.pending],
         "cause": _cause(outcome) if outcome.error else "",
         "log": outcome.log,
         "notes": [*outcome.notes, *outcome.said],

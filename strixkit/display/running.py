@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strixkit.display.text import one_line
-from strixkit.engine.converge import Outcome
+from strixkit.engine.values import Outcome
 from strixkit.host.context import ServiceState
 from strixkit.resources.base import Change
 

@@ -12,7 +12,7 @@ from strixkit.resources.base import Change
 class Event:
     """One thing that happened on one host.
 
-    `kind` is one of: change, step, progress, reached, held, fixed, failed, note.
+    `kind` is one of: change, step, progress, reached, held, fixed, failed, pending, reboot, note.
     """
 
     host: str

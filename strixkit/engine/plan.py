@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strixkit.errors import InputError
-from strixkit.resources.base import Answer, Change, Question, Resource, Upload
+from strixkit.resources.base import Answer, Change, Question, Resource, Risk, Upload
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,18 @@ class Plan:
     answers: tuple[Answer, ...]
     changes: tuple[Change, ...]
 
+    @property
+    def todo(self) -> tuple[Change, ...]:
+        """What steps make so."""
+        return tuple(change for change in self.changes if change.risk is not Risk.REBOOT)
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """What only a reboot makes so."""
+        return tuple(change for change in self.changes if change.risk is Risk.REBOOT)
+
     def _changed(self) -> list[tuple[Resource, Answer]]:
-        ids = {change.resource for change in self.changes}
+        ids = {change.resource for change in self.todo}
         pairs = zip(self.resources, self.answers, strict=True)
         return [(resource, answer) for resource, answer in pairs if resource.id in ids]
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from strixkit.config.host import Host
-from strixkit.engine.converge import Outcome
+from strixkit.engine.values import Outcome
 from strixkit.errors import StrixError
 
 AT_ONCE = 16
@@ -21,10 +21,22 @@ class Report:
     exit_code: int
 
 
-def each(hosts: Sequence[Host], work: Callable[[Host], Outcome]) -> list[Report]:
-    """Run `work` for each host in threads; reports come in the order of the hosts."""
+def each(hosts: Sequence[Host], work: Callable[[Host], Outcome], *, at_once: int = AT_ONCE) -> list[Report]:
+    """Run `work` for each host, begun in the order of the hosts, in at most `at_once` threads; reports in that order.
+
+    When a reboot has lost a host, those that are not begun are left alone.
+    """
+    lost: list[str] = []
 
     def one(host: Host) -> Report:
+        if lost:
+            return Report(Outcome(host.name, error=f"left alone: {lost[0]}"), 1)
+        report = attempt(host)
+        if report.outcome.lost:
+            lost.append(f"{host.name} {report.outcome.lost}")
+        return report
+
+    def attempt(host: Host) -> Report:
         try:
             outcome = work(host)
         except StrixError as error:
@@ -34,9 +46,9 @@ def each(hosts: Sequence[Host], work: Callable[[Host], Outcome]) -> list[Report]
             return Report(Outcome(host.name, error=text), 1)
         return Report(outcome, 0 if outcome.ok else 1)
 
-    if len(hosts) == 1:
-        return [one(hosts[0])]
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(hosts))) as pool:
+    if min(at_once, len(hosts)) == 1:
+        return [one(host) for host in hosts]
+    with ThreadPoolExecutor(max_workers=min(at_once, len(hosts))) as pool:
         return list(pool.map(one, hosts))
 
 

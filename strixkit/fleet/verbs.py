@@ -13,9 +13,10 @@ from typing import Any
 
 from strixkit.config.host import Host
 from strixkit.config.names import unknown_name
-from strixkit.engine.converge import Desired, Job, Outcome, apply, converge, look, observe
+from strixkit.engine.converge import apply, converge, look, observe
 from strixkit.engine.events import Emit
 from strixkit.engine.plan import Plan, compare, order
+from strixkit.engine.values import REBOOT_MINUTES, Desired, Job, Outcome
 from strixkit.errors import InputError, RemoteError
 from strixkit.host.describe import Description
 from strixkit.host.facts_file import load_answer
@@ -44,13 +45,13 @@ def open_host(host: Host, access: Access) -> Any:
 
 @contextmanager
 def _open_and_describe(
-    host: Host, access: Access, profiles: dict[str, str], *, preview: bool, replan: bool
+    host: Host, access: Access, profiles: dict[str, str], *, preview: bool, replan: bool, reboot: bool
 ) -> Iterator[tuple[Any, Description]]:
     """Connect while the controller reads its own files: each waits for the other side most of the time."""
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(open_host, host, access)
         try:
-            description = Description(host, profiles=profiles, preview=preview, replan=replan)
+            description = Description(host, profiles=profiles, preview=preview, replan=replan, reboot=reboot)
         except BaseException:
             if opening.exception() is None:
                 opening.result().close()
@@ -77,26 +78,34 @@ def deploy(
     what: str,
     profiles: dict[str, str],
     replan: bool = False,
+    reboot: bool = False,
+    reboot_minutes: float = REBOOT_MINUTES,
     hold_at: str = "",
 ) -> Outcome:
     """Make the host as the inventory wishes (`profiles` wins over it for the named services).
 
     replan: choose anew what running releases keep.
+    reboot: the box may be rebooted, once, if something wants it; it is waited for so many minutes.
     """
-    with _open_and_describe(host, access, profiles, preview=False, replan=replan) as (session, description):
-        return converge(session, description, Job(who(), what, hold_at), emit)
+    job = Job(who(), what, hold_at, reboot, reboot_minutes)
+    opened = _open_and_describe(host, access, profiles, preview=False, replan=replan, reboot=reboot)
+    with opened as (session, description):
+        return converge(session, description, job, emit)
 
 
-def plan(host: Host, access: Access, emit: Emit, *, profiles: dict[str, str], replan: bool = False) -> Outcome:
-    """Look at the host and compare; nothing is changed."""
-    with _open_and_describe(host, access, profiles, preview=True, replan=replan) as (session, description):
+def plan(
+    host: Host, access: Access, emit: Emit, *, profiles: dict[str, str], replan: bool = False, reboot: bool = False
+) -> Outcome:
+    """Look at the host and compare; nothing is changed. reboot: as a deploy would do it that may reboot the box."""
+    opened = _open_and_describe(host, access, profiles, preview=True, replan=replan, reboot=reboot)
+    with opened as (session, description):
         desired, found = look(session, description, emit, only=True)
         return _planned(host, desired, found, session.round_trips)
 
 
-def plan_from_facts(host: Host, path: Path, *, profiles: dict[str, str]) -> Outcome:
+def plan_from_facts(host: Host, path: Path, *, profiles: dict[str, str], reboot: bool = False) -> Outcome:
     """The plan for a bare machine of which only facts are known: no box, no connection. Raises InputError."""
-    desired = Description(host, profiles=profiles, preview=True).desired(load_answer(path))
+    desired = Description(host, profiles=profiles, preview=True, reboot=reboot).desired(load_answer(path))
     resources = order(desired.resources)
     return _planned(host, desired, compare(resources, [resource.absent() for resource in resources]), 0)
 
@@ -104,7 +113,12 @@ def plan_from_facts(host: Host, path: Path, *, profiles: dict[str, str]) -> Outc
 def _planned(host: Host, desired: Desired, found: Plan, round_trips: int) -> Outcome:
     shown = {**desired.shown, "resources": found.resources}
     return Outcome(
-        host.name, changes=list(found.changes), notes=list(desired.notes), shown=shown, round_trips=round_trips
+        host.name,
+        changes=list(found.todo),
+        pending=list(found.pending),
+        notes=list(desired.notes),
+        shown=shown,
+        round_trips=round_trips,
     )
 
 

@@ -14,7 +14,7 @@ from strixkit.config.distributions import Distribution, distribution_of, load_di
 from strixkit.config.host import Host, Service
 from strixkit.config.profiles import load_profile
 from strixkit.config.source import ModelSource
-from strixkit.engine.converge import Desired
+from strixkit.engine.values import Desired
 from strixkit.errors import InputError, RemoteError
 from strixkit.host import cache
 from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState, environment_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import paramiko
 
-from strixkit.errors import ConnectError
+from strixkit.errors import DeniedError
 from strixkit.remote import known_hosts
 from strixkit.remote.hop import Hop
 
@@ -21,7 +21,7 @@ def fingerprint(kind: str, key: bytes) -> str:
     return f"{kind} SHA256:{digest}"
 
 
-class HostKeyError(ConnectError):
+class HostKeyError(DeniedError):
     """The key of a hop is not one of those that known_hosts has for it. `old` are those of the same kind."""
 
     def __init__(self, host: str, hop: Hop, key: paramiko.PKey, old: list[known_hosts.Entry]) -> None:
@@ -64,11 +64,11 @@ class KnownKeys(paramiko.MissingHostKeyPolicy):
         return {entry.kind for entry in self.entries if not entry.marker}
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Return if the key is known. Raises HostKeyError, or ConnectError for a revoked key."""
+        """Return if the key is known. Raises HostKeyError, or DeniedError for a revoked key."""
         blob = key.asbytes()
         same = [entry for entry in self.entries if entry.key == blob]
         if any(entry.marker == known_hosts.REVOKED for entry in same):
-            raise ConnectError(
+            raise DeniedError(
                 f"the host key of {self.hop} is marked @revoked in known_hosts: {fingerprint(key.get_name(), blob)}",
                 host=self.host,
                 hint="give the box a new host key, or take the @revoked line out",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 OnEvent = Callable[[Event], None]
+# Starts the agent, which then reads its program; returns its channel, and what closes the connection.
+Dial = Callable[[], "tuple[Channel, Callable[[], None]]"]
 CHUNK = 4 << 20  # bytes
 MAX_ANSWER = 64 << 20  # bytes of one line; more is not an answer but an attack or a bug
 # The agent says `alive` every 10 s (agent/main.py): a box that is silent for this long has lost power or network.
@@ -41,13 +43,22 @@ SAY_STARTED = f"sys.stdout.write({sudo.STARTED.decode()!r});sys.stdout.flush();"
 class Session:
     """Requests and answers. Use `open_session`."""
 
-    def __init__(self, host: str, channel: Channel, close: Callable[[], None]) -> None:
+    def __init__(self, host: str, dial: Dial) -> None:
         self.host = host
         self.round_trips = 0
-        self._channel = channel
-        self._close = close
+        self._dial = dial
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Connect as the first time; what came of the connection before is forgotten. Raises ConnectError."""
         self._buffer = b""
         self._started = False
+        self._channel, self._close = self._dial()
+        try:
+            self._send(bundle())
+        except BaseException:
+            self.close()
+            raise
 
     def request(self, do: str, on_event: OnEvent | None = None, **fields: Any) -> Any:
         """Ask the agent for one thing; events on the way go to `on_event`. Raises RemoteError, ConnectError."""
@@ -137,22 +148,23 @@ class Session:
 
 def open_session(target: Target, *, become: bool | None = None, password: Secret | None = None) -> Session:
     """Connect and start the agent as root. `become` None: by sudo unless the ssh user is root already."""
+    return Session(target.name, lambda: _dial(target, become, password))
+
+
+def _dial(target: Target, become: bool | None, password: Secret | None) -> tuple[Channel, Callable[[], None]]:
     from strixkit.remote.connection import close, connect, execute
 
     connection = connect(target)
     try:
         by_sudo = connection.user != "root" if become is None else become
         asks = by_sudo and password is not None
-        agent = bundle()
-        code = BOOTSTRAP % (SAY_STARTED if asks else "", len(agent))
+        code = BOOTSTRAP % (SAY_STARTED if asks else "", len(bundle()))
         command = sudo.command(["python3", "-I", "-S", "-c", code], become=by_sudo, password=asks)
         channel = execute(connection, command, target.name)
         channel.settimeout(SILENCE_SECONDS)
         if asks and password is not None:
             sudo.answer_prompt(channel, password, target.name)
-        session = Session(target.name, channel, lambda: close(connection))
-        session._send(agent)
     except BaseException:
         close(connection)
         raise
-    return session
+    return channel, lambda: close(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from strixkit.errors import ConnectError, RemoteError
+from strixkit.errors import ConnectError, DeniedError, RemoteError
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -73,9 +73,9 @@ def failed(host: str, status: int, said: str) -> ConnectError:
     )
 
 
-def wrong_password(host: str) -> ConnectError:
+def wrong_password(host: str) -> DeniedError:
     """The error for a password that sudo does not take."""
-    return ConnectError("sudo: wrong password", host=host, hint="the same command again, with the right password")
+    return DeniedError("sudo: wrong password", host=host, hint="the same command again, with the right password")
 
 
 def noise(host: str, printed: bytes) -> RemoteError:

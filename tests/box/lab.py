@@ -11,8 +11,8 @@ from typing import Any
 
 from strixkit.config.host import Host, Service
 from strixkit.config.source import ModelSource
-from strixkit.engine.converge import Outcome
 from strixkit.engine.events import Event
+from strixkit.engine.values import Outcome
 from strixkit.fleet import verbs
 from strixkit.sandbox import Box
 from strixkit.secret import Secret

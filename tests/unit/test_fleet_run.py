@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strixkit.config.host import Host
-from strixkit.engine.converge import Outcome
+from strixkit.engine.values import Outcome
 from strixkit.errors import LockedError
 from strixkit.fleet.run import each
 

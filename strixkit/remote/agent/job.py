@@ -136,11 +136,13 @@ class Recorder:
 
 def clean_up() -> int:
     """Runs after every job, however it ended; has work only when the job was killed."""
-    from strixkit.remote.agent import activate
+    from strixkit.remote.agent import activate, reboot
 
     begun = journal.unfinished(journal.entries())
-    if (begun or activate.leftovers()) and lock.wait(lock.ALIVE) is not None:
+    if (begun or activate.leftovers() or reboot.interrupted()) and lock.wait(lock.ALIVE) is not None:
         activate.clean_up()
+        if reboot.interrupted():
+            reboot.restart()
         if begun:
             journal.append(dict(begun, event="end", ok=False, error="the job was ended from outside"))
     return 0

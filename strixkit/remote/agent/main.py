@@ -102,6 +102,13 @@ def _watch() -> Dict[str, Any]:
     return last
 
 
+def boot(request: Request) -> Dict[str, Any]:
+    """Which boot this is; with `settle`, when its devices are there."""
+    from strixkit.remote.agent import reboot
+
+    return reboot.boot(settle=bool(request.get("settle")))
+
+
 def claim(request: Request) -> Dict[str, Any]:
     """Lock the box for this session before files are sent."""
     from strixkit.remote.agent import lock
@@ -190,6 +197,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "observe": observe,
     "apply": apply,
     "attach": attach,
+    "boot": boot,
     "claim": claim,
     "room": room,
     "receive": receive,

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 from typing import Any, Callable, Dict
 
-from strixkit.remote.agent import activate, apt, atomic, credentials, hashes, paths, systemd
+from strixkit.remote.agent import activate, apt, atomic, credentials, hashes, paths, reboot, systemd
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
 
@@ -156,4 +156,5 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "unit": unit_state,
     "release": activate.write_release,
     "activate": activate.activate,
+    "reboot": reboot.reboot,
 }

@@ -12,7 +12,7 @@ from strixkit.config.host import Host
 from strixkit.display.journal import lines as journal_lines
 from strixkit.display.result import document, dump, failure, summary
 from strixkit.display.text import change_line, clean, diff_lines
-from strixkit.engine.converge import Outcome
+from strixkit.engine.values import Outcome
 from strixkit.errors import RemoteError
 from strixkit.fleet.run import Report, each
 from strixkit.resources.base import Change, Risk

@@ -9,7 +9,7 @@ import pytest
 from test_deploys import MODEL, PORTS, Box
 
 from strixkit.config.host import Host, Service
-from strixkit.engine.converge import Desired
+from strixkit.engine.values import Desired
 from strixkit.host.context import ServiceState
 from strixkit.host.describe import Description
 from strixkit.planner.parts import Part

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from strixkit.config.host import Host, Service
-from strixkit.engine.converge import Desired
+from strixkit.engine.values import Desired
 from strixkit.errors import RemoteError
 from strixkit.host import describe
 from strixkit.host.describe import Description

@@ -54,7 +54,11 @@ class Said:
 
 
 def _session(*args, **kwargs) -> Session:
-    return Session("box", Said(*args, **kwargs), lambda: None)
+    return _over(Said(*args, **kwargs))
+
+
+def _over(channel: Said) -> Session:
+    return Session("box", lambda: (channel, lambda: None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("line", [b"welcome to my shell\n", b"[1]\n", b"\xff\xfe\n", b"null\n"])
@@ -69,7 +73,7 @@ def test_an_endless_answer_is_refused() -> None:
             return b"x" * (8 << 20)
 
     with pytest.raises(RemoteError, match=f"more than {MAX_ANSWER >> 20} MiB"):
-        Session("box", Endless(b""), lambda: None).request("facts")
+        _over(Endless(b"")).request("facts")
 
 
 @pytest.mark.parametrize("line", [b"Welcome to strix01!\n{}\n", b"\nWelcome to strix01!\n", b"Welcome to strix01!"])
@@ -133,7 +137,7 @@ def test_a_channel_that_closes_while_the_agent_is_sent_says_why_too() -> None:
             raise OSError("Socket is closed")
 
     with pytest.raises(ConnectError, match="no python3"):
-        Session("box", Closed(b"", 127, b"env: 'python3': No such file or directory\n"), lambda: None).request("facts")
+        _over(Closed(b"", 127, b"env: 'python3': No such file or directory\n")).request("facts")
 
 
 def test_a_lost_connection_says_that_work_goes_on() -> None:
