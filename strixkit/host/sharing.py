@@ -11,8 +11,9 @@ from pydantic import Field, JsonValue, ValidationError
 from strixkit.errors import InputError
 from strixkit.planner.budget import NOTHING, Need
 from strixkit.planner.choice import MemoryPlan, plan
-from strixkit.planner.facts import MOST_BYTES, Answered, Facts
+from strixkit.planner.facts import Answered, Facts
 from strixkit.planner.kept import Kept, memory_wishes, wishes_digest
+from strixkit.planner.limits import MOST_BYTES
 from strixkit.planner.measured import Measured
 from strixkit.planner.parts import MIB
 from strixkit.planner.profile import Profile

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST_BYTES = 1 << 50  # no box has a pebibyte: a larger number is no answer that could be planned with
+from strixkit.planner.limits import MOST_BYTES, MOST_ENTRIES, MOST_NAME, MOST_NUMBER, MOST_TEXT
+
 GIB = 1 << 30
 DIMM_GIB = (32, 64, 96, 128)  # what Strix Halo is sold with: the memory is soldered
+
+Name = Annotated[str, Field(max_length=MOST_NAME)]
+Text = Annotated[str, Field(max_length=MOST_TEXT)]
+Bytes = Annotated[int, Field(ge=0, le=MOST_BYTES)]
+Count = Annotated[int, Field(ge=0, le=MOST_NUMBER)]
+Names = Annotated[tuple[Name, ...], Field(max_length=MOST_ENTRIES)]
+Table = Annotated[dict[Name, Name], Field(max_length=MOST_ENTRIES)]
 
 
 class Answered(BaseModel):
@@ -18,93 +28,108 @@ class Answered(BaseModel):
 class Os(Answered):
     """From /etc/os-release."""
 
-    id: str
-    version_id: str = ""
-    codename: str = ""
-    name: str = ""
+    id: Name
+    version_id: Name = ""
+    codename: Name = ""
+    name: Name = ""
 
 
 class Memory(Answered):
     """From /proc/meminfo, in bytes."""
 
-    total_bytes: int = Field(ge=0, le=MOST_BYTES)
-    available_bytes: int = Field(ge=0, le=MOST_BYTES)
-    swap_total_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
+    total_bytes: Bytes
+    available_bytes: Bytes
+    swap_total_bytes: Bytes = 0
+    huge_pages: Count = Field(default=0, description="HugePages_Total: above 0, ggml's HIP counts free ones only")
 
 
 class Gpu(Answered):
     """The amdgpu card, from /sys/class/drm/card*/device, in bytes."""
 
-    name: str = ""
-    pci_id: str = ""
-    gfx: str = ""
-    vram_total_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
-    gtt_total_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
-    gtt_used_bytes: int = Field(default=0, ge=0, le=MOST_BYTES)
-    busy_percent: int | None = Field(default=None, description="gpu_busy_percent; None: not readable")
-    performance_level: str = Field(default="", description="power_dpm_force_performance_level, e.g. auto")
-    carveout: str = Field(default="", description="uma/carveout; empty where the kernel or the BIOS has no such file")
-    carveout_options: tuple[str, ...] = Field(default=(), description="lines of uma/carveout_options")
+    name: Name = ""
+    pci_id: Name = ""
+    gfx: Name = Field(default="", description="from its KFD node; empty where there is none")
+    vram_total_bytes: Bytes = 0
+    gtt_total_bytes: Bytes = 0
+    gtt_used_bytes: Bytes = 0
+    busy_percent: int | None = Field(default=None, ge=0, le=100, description="gpu_busy_percent; None: not readable")
+    performance_level: Name = Field(default="", description="power_dpm_force_performance_level, e.g. auto")
+    carveout: Name = Field(default="", description="uma/carveout; empty where the kernel or the BIOS has no such file")
+    carveout_options: Names = Field(default=(), description="lines of uma/carveout_options")
 
 
 class KfdNode(Answered):
     """A node of /sys/class/kfd/kfd/topology/nodes that is a GPU. None: the kernel does not write that line."""
 
-    gfx_target_version: int = Field(description="110501 is gfx1151")
-    cwsr_size: int | None = None
-    ctl_stack_size: int | None = None
+    gfx_target_version: Count = Field(description="110501 is gfx1151")
+    cwsr_size: Count | None = None
+    ctl_stack_size: Count | None = None
+
+
+class Device(Answered):
+    """A file by which programs reach the GPU or the NPU, e.g. /dev/kfd, and who may."""
+
+    path: Name
+    user: Name
+    group: Name
+    mode: Name = Field(description="octal, e.g. 660")
 
 
 class Setting(Answered):
     """A variable that a file sets for everybody, e.g. HSA_OVERRIDE_GFX_VERSION in /etc/environment."""
 
-    path: str
-    name: str
-    value: str
+    path: Name
+    name: Name
+    value: Name
 
 
 class GpuUser(Answered):
     """A process that has the GPU open."""
 
-    pid: int
-    command: str
-    device: str
+    pid: Count
+    command: Name
+    device: Name
 
 
 class Facts(Answered):
     """One host, observed once. An empty text or None: the box does not say."""
 
-    hostname: str
+    hostname: Name
     os: Os
-    kernel: str = Field(default="", description="release, as uname -r prints it")
-    architecture: str = ""
-    init: str = Field(default="", description="name of PID 1, e.g. systemd")
-    virtualization: str = Field(default="", description="container, vm, or empty for a machine of its own")
-    python: str = ""
-    sudo: str = Field(default="", description="first line of sudo --version")
-    cores: int = Field(default=1, ge=1, description="physical CPU cores")
+    kernel: Name = Field(default="", description="release, as uname -r prints it")
+    architecture: Name = ""
+    init: Name = Field(default="", description="name of PID 1, e.g. systemd")
+    virtualization: Name = Field(default="", description="container, vm, or empty for a machine of its own")
+    python: Name = ""
+    sudo: Name = Field(default="", description="first line of sudo --version")
+    cores: int = Field(default=1, ge=1, le=1 << 16, description="physical CPU cores")
     memory: Memory
     gpu: Gpu | None = None
-    boot_id: str = ""
-    cmdline: str = Field(default="", description="/proc/cmdline: the kernel arguments that are live")
-    module_parameters: dict[str, str] = Field(
+    boot_id: Name = ""
+    cmdline: Text = Field(default="", description="/proc/cmdline: the kernel arguments that are live")
+    module_parameters: Table = Field(
         default_factory=dict, description="live, from /sys/module, e.g. ttm.pages_limit (pages of 4 KiB)"
     )
-    modules: tuple[str, ...] = Field(default=(), description="of ttm, amdttm, amdgpu, amdxdna: those that are loaded")
-    amdgpu_module: str = Field(default="", description="file of the amdgpu module for the running kernel")
-    kfd: tuple[KfdNode, ...] = ()
-    iommu_groups: int | None = Field(default=None, description="0: the IOMMU is off; None: not readable")
-    accelerators: tuple[str, ...] = Field(default=(), description="names in /dev/accel: the NPU")
-    icd_files: tuple[str, ...] = Field(default=(), description="Vulkan drivers: paths of their JSON files")
-    settings: tuple[Setting, ...] = Field(default=(), description="GPU variables that files set for everybody")
-    gpu_users: tuple[GpuUser, ...] = ()
-    packages: dict[str, str] = Field(
+    modules: Names = Field(default=(), description="of ttm, amdttm, amdgpu, amdxdna: those that are loaded")
+    amdgpu_module: Name = Field(default="", description="file of the amdgpu module for the running kernel")
+    kfd: tuple[KfdNode, ...] = Field(default=(), max_length=MOST_ENTRIES)
+    iommu_groups: Count | None = Field(default=None, description="0: the IOMMU is off; None: not readable")
+    accelerators: Names = Field(default=(), description="names in /dev/accel: the NPU")
+    devices: tuple[Device, ...] = Field(default=(), max_length=MOST_ENTRIES)
+    icd_files: Names = Field(default=(), description="Vulkan drivers: paths of their JSON files")
+    settings: tuple[Setting, ...] = Field(
+        default=(), max_length=MOST_ENTRIES, description="GPU variables that files set for everybody"
+    )
+    gpu_users: tuple[GpuUser, ...] = Field(default=(), max_length=MOST_ENTRIES)
+    packages: Table = Field(
         default_factory=dict, description="installed versions of those of kernel, firmware, Mesa, ROCm, tuned, sudo"
     )
-    rocm: dict[str, str] = Field(default_factory=dict, description="folder of a ROCm, e.g. /opt/rocm-7.2.4 -> version")
-    package_manager: str = ""
-    free_bytes: dict[str, int] = Field(default_factory=dict, description="path -> free bytes of its file system")
-    simulated: tuple[str, ...] = Field(
+    rocm: Table = Field(default_factory=dict, description="folder of a ROCm, e.g. /opt/rocm-7.2.4 -> version")
+    package_manager: Name = ""
+    free_bytes: Annotated[dict[Name, Count], Field(max_length=MOST_ENTRIES)] = Field(
+        default_factory=dict, description="path -> free bytes of its file system"
+    )
+    simulated: Names = Field(
         default=(), description="dotted keys that came from /etc/strixkit/facts.d and not from the machine"
     )
 

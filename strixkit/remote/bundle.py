@@ -15,6 +15,7 @@ SHARED = (
     "remote/__init__.py",
     "planner/__init__.py",
     "planner/gguf.py",
+    "planner/limits.py",
     "runtime/__init__.py",
     "runtime/buffers.py",
     *(f"rehearsal/{name}.py" for name in ("__init__", "arguments", "build", "child", "errors", "model")),

@@ -43,9 +43,10 @@ def facts(request: Request) -> Dict[str, Any]:
     from strixkit.remote.agent import facts as host
     from strixkit.remote.agent import journal, lock, probe
     from strixkit.remote.agent.held import held
+    from strixkit.remote.agent.machine import Machine
 
     known = [str(item) for item in request.get("known", [])]
-    answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(), "job": lock.state()}
+    answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(Machine()), "job": lock.state()}
     if request.get("runtime"):
         answer["runtime"] = probe.runtime(str(request["runtime"]), known)
         answer["rehearsal"] = build.why_not([str(path) for path in request.get("headers", [])])
