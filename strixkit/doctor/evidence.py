@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from strixkit.planner.facts import MOST_BYTES, Answered
+from strixkit.planner.facts import Answered
+from strixkit.planner.limits import MOST_BYTES
 
 MOST = 64  # entries of a list
 Text = Annotated[str, Field(max_length=4096)]

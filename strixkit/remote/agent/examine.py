@@ -62,7 +62,7 @@ def examine(machine: Machine, request: Request, seconds: float = SECONDS) -> Dic
         except Exception as error:  # one section that this code does not understand ends no other
             unread[name] = "%s: %s" % (type(error).__name__, error)
 
-    wanted: Dict[str, Gather] = {"facts": lambda machine, request: facts.gather()}
+    wanted: Dict[str, Gather] = {"facts": lambda machine, request: facts.gather(machine)}
     wanted.update(SECTIONS)
     silent = _all(wanted, gather, seconds)
     evidence = {name: answer[name] for name in SECTIONS if name in answer and name not in silent}
