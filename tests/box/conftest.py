@@ -3,6 +3,8 @@
 client      folder with the boxes' ssh key and known_hosts
 boxes       `boxes(2)` boots two fresh boxes, `boxes(1, FILE)` one with the hardware of a file; they end with the module
 tiny_model  the demo's model, made once
+
+Several workers of pytest-xdist run side by side, each with all of this of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +21,17 @@ from strixkit.sandbox.image import missing_tools
 from strixkit.sandbox.tinymodel import write_tiny_model
 
 # box01 and its like belong to the person at the machine. Two runs at once need numbers that are apart.
-NUMBERS = itertools.count(int(os.environ.get("STRIXKIT_FIRST_TEST_BOX", "51")))
+FIRST, COUNT = int(os.environ.get("STRIXKIT_FIRST_TEST_BOX", "51")), 15
+
+
+def _numbers() -> Iterator[int]:
+    """This worker's numbers; one comes again when the boxes of the module that had it have ended."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return itertools.cycle(range(FIRST, FIRST + COUNT)[worker::workers])
+
+
+NUMBERS = _numbers()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,13 +44,18 @@ def _keys(path: Path, host: str) -> list[bytes]:
         ("198.18.0.*", "198.18.0.11", True),
         ("|1|no|salt|x", "strix01", False),
         ("|1|", "strix01", False),
-        (known_hosts.hashed("strix01"), "strix01", True),
-        (known_hosts.hashed("[strix01]:2222"), "[strix01]:2222", True),
-        (known_hosts.hashed("strix01"), "strix02", False),
     ],
 )
 def test_names_are_matched_as_ssh_does(names: str, host: str, found: bool) -> None:
     assert known_hosts.matches(names, host) is found
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "found"),
+    [("strix01", "strix01", True), ("[strix01]:2222", "[strix01]:2222", True), ("strix01", "strix02", False)],
+)
+def test_hashed_names_are_matched(name: str, host: str, found: bool) -> None:
+    assert known_hosts.matches(known_hosts.hashed(name), host) is found
 
 
 def test_bad_lines_count_for_nothing(tmp_path: Path) -> None:
