@@ -25,6 +25,7 @@ from strixkit.planner.facts import Facts
 from strixkit.planner.profile import Profile
 from strixkit.planner.shape import ModelShape, shape_from_header
 from strixkit.planner.tensors import type_name
+from strixkit.resources.base import Resource
 from strixkit.runtime.help import from_recorded, parse_help
 from strixkit.sources.box import header_from
 
@@ -82,13 +83,7 @@ class Description:
         runtime = self._runtime(answer.get("runtime") or {})
         context = HostContext(self.host, facts, runtime, (), may_reboot=self.reboot, distribution=distribution)
         context.services = tuple(self._services(facts, answer, context.runtime))
-        resources = []
-        roles = importlib.import_module("roles")
-        for name in roles.ORDER:
-            if name in roles.PROVISIONING and not self.host.provisioning.enabled:
-                continue
-            role = importlib.import_module(f"roles.{name}.role")
-            resources += list(role.resources(context))
+        by_role = self._by_role(context)
         if context.runtime.recorded:
             context.notes.append(
                 f"runtime {context.runtime.name}: flags as recorded in the catalogue "
@@ -103,8 +98,16 @@ class Description:
             "facts": facts,
             "services": context.services,
             "runtime": context.runtime,
+            "roles": by_role,
         }
-        return Desired(tuple(resources), context.complete, tuple(context.notes), shown)
+        resources = tuple(resource for wished in by_role.values() for resource in wished)
+        return Desired(resources, context.complete, tuple(context.notes), shown)
+
+    def _by_role(self, context: HostContext) -> dict[str, tuple[Resource, ...]]:
+        """What each role wishes, in their order: a later one sees what an earlier one noted in the context."""
+        roles = importlib.import_module("roles")
+        names = [name for name in roles.ORDER if self.host.provisioning.enabled or name not in roles.PROVISIONING]
+        return {name: tuple(importlib.import_module(f"roles.{name}.role").resources(context)) for name in names}
 
     def _distribution(self, facts: Facts) -> Distribution | None:
         """Which release it is; nobody needs to know where only services are deployed."""

@@ -1,0 +1,74 @@
+"""Pure: the page as Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+
+from strixkit.changes.rows import Row, Variant, merged, names, only_on, rows_of
+from strixkit.resources.base import Resource, Risk
+
+Wishes = Mapping[Variant, Mapping[str, Sequence[Resource]]]
+
+INTERRUPTS = {
+    Risk.NONE: "",
+    Risk.RELOAD: " Makes systemd read its units again.",
+    Risk.RESTART: " Restarts the service.",
+    Risk.REBOOT: " Takes effect with the next boot; `invoke deploy --reboot` reboots.",
+}
+
+OPENING = (
+    "Made by `python -m strixkit.changes` from what the roles wish; do not edit it by hand.",
+    "`invoke deploy` changes what is listed here and nothing else, and `invoke plan` shows it for your own box before. "
+    "The page is for the hosts {hosts} of the example inventory, as new installations of {systems}.",
+    "Never touched: the BIOS and its carve-out, disks and file systems, network, firewall, sshd and its keys, home "
+    "folders, and services that are not listed. Nothing is installed but the packages listed. A box is rebooted only "
+    "with `--reboot`.",
+    "`strix_provision: false` in the inventory leaves the box's own set-up alone: of the roles below, {provisioning} "
+    "are left out then.",
+    "`/var/lib/strixkit/journal.jsonl` has lines for each deploy: who, when, what (`invoke journal --host HOST` prints "
+    "them). Where strixkit changes or removes a file that is not its own, the file is first copied to "
+    "`/var/lib/strixkit/backup/PATH.1`, with its owner and mode (`.2` when its content is another one the next time).",
+    "To undo all of it, go from the last line to the first. Each *undo* is a line for root's shell, or words in "
+    "brackets where there is none. `rm -r /var/lib/strixkit` removes journal and backups, last of all.",
+)
+WIDTH = 120
+
+
+def page(wishes: Wishes, provisioning: Sequence[str], about: Mapping[str, str]) -> str:
+    """The whole page.
+
+    wishes: what each role wishes of each variant, in order. provisioning: roles that can be left out together.
+    about: role -> one sentence of it.
+    """
+    every = list(wishes)
+    hosts, systems = names(every)
+    words = {
+        "hosts": _listed(hosts),
+        "systems": _listed(systems),
+        "provisioning": _listed([_code(name) for name in provisioning]),
+    }
+    lines = ["# What is changed on your box, and how to undo it"]
+    for paragraph in OPENING:
+        lines += ["", textwrap.fill(paragraph.format(**words), WIDTH, break_long_words=False, break_on_hyphens=False)]
+    for role in dict.fromkeys(name for wished in wishes.values() for name in wished):
+        rows = {v: [row for item in wished.get(role, ()) for row in rows_of(item)] for v, wished in wishes.items()}
+        lines += ["", f"## {role}", "", about[role]]
+        if any(rows.values()):
+            lines += ["", *(line for row, some in merged(rows).items() for line in _item(row, only_on(some, every)))]
+    return "\n".join(lines) + "\n"
+
+
+def _item(row: Row, only: str) -> Iterator[str]:
+    yield f"- {row.kind} {_code(row.name)}{f' (only {only})' if only else ''}: {row.why}.{INTERRUPTS[row.risk]}"
+    yield f"  *Undo*: {row.undo if row.undo.startswith('(') else _code(row.undo)}"
+
+
+def _code(text: str) -> str:
+    """A code span, whatever is in it."""
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text}{fence}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
