@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from strixkit.config.host import Host
 from strixkit.engine.values import Outcome
 from strixkit.errors import StrixError
 
 AT_ONCE = 16
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,49 @@ def each(hosts: Sequence[Host], work: Callable[[Host], Outcome], *, at_once: int
         return report
 
     def attempt(host: Host) -> Report:
-        try:
-            outcome = work(host)
-        except StrixError as error:
-            return Report(Outcome(host.name, error=error.text), error.exit_code)
-        except Exception as error:  # a bug, but of one host: the reports of the others must not be lost with it
-            text = f"unexpected {type(error).__name__}: {error}"
-            return Report(Outcome(host.name, error=text), 1)
+        outcome = _value(host, work)
+        if isinstance(outcome, Failure):
+            return Report(Outcome(host.name, error=outcome.text), outcome.exit_code)
         return Report(outcome, 0 if outcome.ok else 1)
 
-    if min(at_once, len(hosts)) == 1:
-        return [one(host) for host in hosts]
-    with ThreadPoolExecutor(max_workers=min(at_once, len(hosts))) as pool:
-        return list(pool.map(one, hosts))
+    return _in_threads(hosts, one, at_once)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no value of a host, and the exit code that it asks for."""
+
+    text: str
+    exit_code: int
+
+
+def ask_each(hosts: Sequence[Host], work: Callable[[Host], T]) -> list[T | Failure]:
+    """What `work` returns for each host, in the order of the hosts, for verbs that only ask."""
+    return _in_threads(hosts, lambda host: _value(host, work), AT_ONCE)
 
 
 def exit_code(reports: Sequence[Report]) -> int:
     """The code of all hosts if they agree (0, 2, 75); else 1."""
-    codes = {report.exit_code for report in reports}
-    return codes.pop() if len(codes) == 1 else 1
+    return common_code(report.exit_code for report in reports)
+
+
+def common_code(codes: Iterable[int]) -> int:
+    """The code that all agree on; else 1."""
+    found = set(codes)
+    return found.pop() if len(found) == 1 else 1
+
+
+def _value(host: Host, work: Callable[[Host], T]) -> T | Failure:
+    try:
+        return work(host)
+    except StrixError as error:
+        return Failure(error.text, error.exit_code)
+    except Exception as error:  # a bug, but of one host: the values of the others must not be lost with it
+        return Failure(f"unexpected {type(error).__name__}: {error}", 1)
+
+
+def _in_threads(hosts: Sequence[Host], work: Callable[[Host], T], at_once: int) -> list[T]:
+    if min(at_once, len(hosts)) == 1:
+        return [work(host) for host in hosts]
+    with ThreadPoolExecutor(max_workers=min(at_once, len(hosts))) as pool:
+        return list(pool.map(work, hosts))

@@ -18,6 +18,7 @@ from strixkit.engine.values import Desired
 from strixkit.errors import InputError, RemoteError
 from strixkit.host import cache
 from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState, environment_of
+from strixkit.host.facts_answer import facts_in
 from strixkit.host.measured import circumstances_of, measured_in
 from strixkit.host.sharing import Held, Tenant, share_memory
 from strixkit.planner import gguf
@@ -75,10 +76,7 @@ class Description:
             raise InputError(
                 "the agent does not run as root", host=self.host.name, hint="set ansible_become: true in inventory.yaml"
             )
-        try:
-            facts = Facts.model_validate(answer["facts"])
-        except (KeyError, ValidationError) as error:
-            raise RemoteError(f"the facts make no sense: {error}", host=self.host.name) from error
+        facts = facts_in(answer, self.host.name)
         distribution = self._distribution(facts)
         runtime = self._runtime(answer.get("runtime") or {})
         context = HostContext(self.host, facts, runtime, (), may_reboot=self.reboot, distribution=distribution)
