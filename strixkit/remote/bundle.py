@@ -16,6 +16,8 @@ SHARED = (
     "planner/__init__.py",
     "planner/gguf.py",
     "planner/limits.py",
+    "resources/__init__.py",
+    "resources/command_line.py",
     "runtime/__init__.py",
     "runtime/buffers.py",
     *(f"rehearsal/{name}.py" for name in ("__init__", "arguments", "build", "child", "errors", "model")),
@@ -29,7 +31,7 @@ def bundle() -> bytes:
     """Return the zip; the same sources always give the same bytes."""
     names = [
         *SHARED,
-        *(f"remote/agent/{path.name}" for path in sorted((PACKAGE / "remote/agent").glob("*.py"))),
+        *(path.relative_to(PACKAGE).as_posix() for path in sorted((PACKAGE / "remote/agent").rglob("*.py"))),
     ]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

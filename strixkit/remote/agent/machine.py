@@ -43,6 +43,17 @@ class Machine:
         text = (self.read(path, 64) or "").strip()
         return int(text) if re.fullmatch("[0-9]{1,19}", text) else None
 
+    def whole(self, path: str, limit: int = 65536) -> Optional[str]:
+        """The text of a file as it is; None when it cannot be read, or is longer than `limit` bytes."""
+        if not os.path.isfile(self.root + path):
+            return None
+        try:
+            with open(self.root + path, "rb") as handle:
+                data = handle.read(limit + 1)
+        except OSError:
+            return None
+        return None if len(data) > limit else data.decode("utf-8", "replace")
+
     def names(self, folder: str) -> List[str]:
         """Sorted names in a folder; none when it cannot be read."""
         try:

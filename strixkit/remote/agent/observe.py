@@ -12,6 +12,8 @@ from typing import Any, Callable, Dict, List
 
 from strixkit.remote.agent import apt, credentials, hashes, journal, paths, systemd
 from strixkit.remote.agent.atomic import read_json, read_text
+from strixkit.remote.agent.boot import observe as boot
+from strixkit.remote.agent.machine import Machine
 
 Question = Dict[str, Any]
 Answer = Dict[str, Any]
@@ -146,6 +148,7 @@ def answer_all(questions: List[Question]) -> List[Answer]:
     names = sorted({str(q["unit"]) for q in questions if q["ask"] in ("unit", "release")})
     units = {name: systemd.unit(name, shown) for name, shown in systemd.show(names).items()}
     log = journal.gatings() if any(q["ask"] == "release" for q in questions) else []
+    machine = Machine()
     single = {"path": path, "secret": secret, "user": user, "group": group, "artifact": artifact}
     answers: List[Answer] = []
     for question in questions:
@@ -157,6 +160,8 @@ def answer_all(questions: List[Question]) -> List[Answer]:
             answers.append(dict(units[question["unit"]], text=text))
         elif kind == "release":
             answers.append(release(question, units[question["unit"]], log))
+        elif kind == "kernel_arguments":
+            answers.append(boot.kernel_arguments(question, machine))
         else:
             answers.append(single[kind](question))
     return answers

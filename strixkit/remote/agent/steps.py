@@ -11,6 +11,7 @@ import subprocess
 from typing import Any, Callable, Dict
 
 from strixkit.remote.agent import activate, apt, atomic, credentials, hashes, paths, reboot, systemd
+from strixkit.remote.agent.boot import steps as boot
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
 
@@ -157,4 +158,5 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "release": activate.write_release,
     "activate": activate.activate,
     "reboot": reboot.reboot,
+    "kernel_arguments": boot.kernel_arguments,
 }
