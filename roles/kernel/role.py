@@ -4,10 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from strixkit.host.compatibility import verdicts
 from strixkit.host.context import HostContext
 from strixkit.resources.base import Resource
+from strixkit.resources.kernel_arguments import KernelArguments
 
 
 def resources(host: HostContext) -> Iterator[Resource]:
-    """Nothing yet."""
-    yield from ()
+    """One resource of all arguments that the roles before want, where a boot loader gives them to the kernel."""
+    host.notes += [f"kernel: {verdict.words}" for verdict in verdicts(host.facts) if verdict.verdict != "ok"]
+    if not host.arguments:
+        return
+    if why := _skipped(host):
+        wished = [f"{item.name}={item.value}" for item in host.arguments if item.value is not None]
+        host.notes.append(f"kernel: {why}: {' '.join(wished) or 'its arguments'} cannot be set here")
+        return
+    wanted = KernelArguments(
+        arguments=tuple(host.arguments),
+        cmdline=host.facts.cmdline,
+        parameters=host.facts.module_parameters,
+        reason="kernel arguments",
+    )
+    host.reboots = host.may_reboot and wanted.live_differs()
+    yield wanted
+
+
+def _skipped(host: HostContext) -> str | None:
+    """Why this machine's kernel takes no arguments of ours."""
+    if host.facts.virtualization == "container":
+        return "a container, whose kernel is the host's"
+    boot = host.facts.boot
+    return boot.why if boot and boot.loader == "none" else None

@@ -11,6 +11,8 @@ from strixkit.resources.base import Resource
 
 def resources(host: HostContext) -> Iterator[Resource]:
     """Each file once, whatever number of services uses it."""
+    if host.reboots:
+        return  # the role `server` says that it waits
     files = {service.file.path: service.file for service in host.services}
     for path, file in files.items():
         yield Artifact(

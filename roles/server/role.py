@@ -35,7 +35,10 @@ OPTIONAL = ("load.fit",)  # a build that has no such flag fits nothing
 
 
 def resources(host: HostContext) -> Iterator[Resource]:
-    """The readiness helper, the keys, and one release for each service."""
+    """The readiness helper, the keys, and one release for each service; nothing yet when the box is to be rebooted."""
+    if host.reboots:
+        host.wait("the services are planned after the reboot, with the memory that the GPU then may use")
+        return
     helper = (HERE / "files" / "wait_ready.py").read_text()
     yield File(path=WAIT_READY, content=helper, mode=0o755, reason="systemctl start returns when the server answers")
     for service in host.services:

@@ -75,6 +75,13 @@ class Device(Answered):
     mode: Name = Field(description="octal, e.g. 660")
 
 
+class Boot(Answered):
+    """What gives the kernel its arguments: grub, grubby or systemd-boot; none, and why."""
+
+    loader: Name
+    why: Name = ""
+
+
 class Setting(Answered):
     """A variable that a file sets for everybody, e.g. HSA_OVERRIDE_GFX_VERSION in /etc/environment."""
 
@@ -107,6 +114,7 @@ class Facts(Answered):
     gpu: Gpu | None = None
     boot_id: Name = ""
     cmdline: Text = Field(default="", description="/proc/cmdline: the kernel arguments that are live")
+    boot: Boot | None = Field(default=None, description="the boot loader; None: nobody asked")
     module_parameters: Table = Field(
         default_factory=dict, description="live, from /sys/module, e.g. ttm.pages_limit (pages of 4 KiB)"
     )

@@ -6,12 +6,12 @@ quotes, `-` and `_` in a name are the same, and of several words with one name t
 
 from __future__ import annotations
 
-from typing import Iterable, List, Tuple
+from collections.abc import Iterable
 
 
-def words(text: str) -> List[str]:
+def words(text: str) -> list[str]:
     """The words of a command line, quotes kept."""
-    found: List[str] = []
+    found: list[str] = []
     word, quoted = "", False
     for character in text:
         if character == '"':
@@ -30,13 +30,13 @@ def plain(name: str) -> str:
     return name.replace("-", "_")
 
 
-def split(word: str) -> Tuple[str, str]:
+def split(word: str) -> tuple[str, str]:
     """Name (as compared) and value of a word; a word without `=` has an empty value."""
     name, _, value = word.partition("=")
     return plain(name), value
 
 
-def values(text: str, name: str) -> List[str]:
+def values(text: str, name: str) -> list[str]:
     """Every value that a name has on a command line, in order; the last one is in effect."""
     return [value for found, value in map(split, words(text)) if found == plain(name)]
 

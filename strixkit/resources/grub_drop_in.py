@@ -1,6 +1,6 @@
 """Pure: the file in /etc/default/grub.d that gives the kernel its arguments.
 
-grub-mkconfig of Debian and Ubuntu sources /etc/default/grub and then /etc/default/grub.d/*.cfg in order, with /bin/sh and
+grub-mkconfig of Debian and Ubuntu sources /etc/default/grub, then /etc/default/grub.d/*.cfg in order, with /bin/sh and
 `set -e`. A file that sorts last can therefore filter what all others have said: arguments of other guides are gone
 without an edit of theirs, and are back when this file is removed.
 """

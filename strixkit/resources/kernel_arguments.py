@@ -90,8 +90,8 @@ class KernelArguments(Resource):
         return {"ask": self.kind, "names": names, "drop_in": grub_drop_in.PATH}
 
     def absent(self) -> Answer:
-        """GRUB, with nothing configured: the bare Debian or Ubuntu."""
-        return {"loader": "grub", "entries": [""], "text": None, "modprobe": [], "initramfs": ""}
+        """GRUB of a bare Debian or Ubuntu, configured as it was booted."""
+        return {"loader": "grub", "entries": [self.cmdline], "text": None, "modprobe": [], "initramfs": ""}
 
     def refuse(self, answer: Answer) -> str | None:
         """What is in the way, only if something must change: /boot cannot be written, is full, or cannot be read."""

@@ -7,6 +7,7 @@ from typing import Any, Dict, List
 
 from strixkit.planner.limits import MOST_ENTRIES, MOST_NAME, MOST_TEXT
 from strixkit.remote.agent import paths
+from strixkit.remote.agent.boot import loader
 from strixkit.remote.agent.gpu import gpu
 from strixkit.remote.agent.gpu_users import gpu_users
 from strixkit.remote.agent.machine import Machine
@@ -23,6 +24,7 @@ def gather(machine: Machine) -> Dict[str, Any]:
         **system(machine),
         **gpu(machine),
         **software(machine),
+        "boot": loader.detect(machine),
         "settings": settings(machine),
         "gpu_users": gpu_users(machine),
     }

@@ -7,8 +7,7 @@ import os
 import re
 from typing import Any, Dict, List
 
-from strixkit.remote.agent import atomic
-from strixkit.remote.agent.boot import backup
+from strixkit.remote.agent import atomic, backup
 from strixkit.remote.agent.boot.loader import GRUB_CFG, UPDATE_GRUB
 from strixkit.remote.agent.boot.tool import run
 from strixkit.remote.agent.machine import Machine
@@ -23,7 +22,7 @@ SECTION = re.compile(r"^### (BEGIN|END) /etc/grub\.d/(\S+) ###$")
 def entries(text: str) -> List[str]:
     """The arguments of each entry that boots this system's Linux and is none for recovery; equal ones once.
 
-    Only what /etc/grub.d/10_linux* wrote: other systems (os-prober) and hand-written entries are not /etc/default/grub's.
+    Only what /etc/grub.d/10_linux* wrote: other systems (os-prober) and hand-written entries are not ours to change.
     """
     has_sections = "### BEGIN /etc/grub.d/" in text
     inside, recovery = not has_sections, False
@@ -56,7 +55,9 @@ def observe(machine: Machine, drop_in: str) -> Dict[str, Any]:
 def apply(step: Dict[str, Any], report: Report) -> None:
     """Write or remove the drop-in and let GRUB's own tool make grub.cfg of it. Can be run again at any point."""
     path, text = str(step["path"]), step["text"]
-    backup.keep("/etc/default/grub", GRUB_CFG, *Machine().glob("/etc/default/grub.d/*.cfg"), but=path)
+    for source in ("/etc/default/grub", GRUB_CFG, *Machine().glob("/etc/default/grub.d/*.cfg")):
+        if source != path and not backup.kept(source):  # as found at first: what came later is ours
+            backup.keep(source)
     report("drop-in")
     if text is None:
         with contextlib.suppress(FileNotFoundError):
