@@ -251,6 +251,39 @@ def _plan(
 
 
 @task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        save="a file for `plan --facts` (one host), or a folder that gets HOST.json of each",
+    )
+)
+def facts(
+    ctx: Context,
+    host: str = "",
+    save: str = "",
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Show what boxes are: memory, GPU, kernel, software; nothing is touched."""
+
+    def work() -> None:
+        from strixkit.display.facts import document, lines
+        from strixkit.display.result import dump
+        from strixkit.fleet.facts import known
+        from strixkit.fleet.run import common_code
+
+        found = known(cli.hosts(host, inventory), cli.access(prompt_sudo_password), save=save)
+        print(dump(document(found)) if json else "\n".join(lines(found)))
+        if code := common_code(item.exit_code for item in found):
+            raise Exit(code=code)
+
+    cli.guard(work, json)
+
+
+@task(
     iterable=["facts"],
     help=_help(
         "json",
@@ -508,5 +541,5 @@ def sandbox(ctx: Context, action: str, names: str = "", hardware: str = "", user
 
 
 ns = Collection(
-    deploy, plan, audit, inspect, profiles, rehearse, switch, rollback, trust, key, ask, journal, demo, sandbox
+    deploy, plan, audit, facts, inspect, profiles, rehearse, switch, rollback, trust, key, ask, journal, demo, sandbox
 )
