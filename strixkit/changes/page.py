@@ -30,7 +30,9 @@ OPENING = (
     "them). Where strixkit changes or removes a file that is not its own, the file is first copied to "
     "`/var/lib/strixkit/backup/PATH.1`, with its owner and mode (`.2` when its content is another one the next time).",
     "To undo all of it, go from the last line to the first. Each *undo* is a line for root's shell, or words in "
-    "brackets where there is none. `rm -r /var/lib/strixkit` removes journal and backups, last of all.",
+    "brackets where there is none. `rm -r /var/lib/strixkit /var/cache/strixkit` removes journal, backups and what dry "
+    "runs have compiled, last of all. `apt-get remove` also takes what was installed before strixkit came: it names "
+    "the packages and asks.",
 )
 WIDTH = 120
 
