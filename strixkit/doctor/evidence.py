@@ -21,7 +21,7 @@ NONSENSE = "the box's answer makes no sense"
 
 
 class Initramfs(Answered):
-    """When the running kernel's initramfs was written and the GPU's firmware installed: seconds since 1970; 0: unknown."""
+    """When the running kernel's initramfs was written, the GPU's firmware installed: seconds since 1970; 0: unknown."""
 
     image: Text
     image_time: Seconds
