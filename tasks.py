@@ -284,6 +284,45 @@ def facts(
 
 
 @task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        explain="a check's id: what it looks at, why, and where that is known from; no box is asked (all: every one)",
+    )
+)
+def doctor(
+    ctx: Context,
+    host: str = "",
+    explain: str = "",
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Look for the known failures of this hardware; nothing is changed. Exit 0: none, 1: it warns, 2: something fails.
+
+    What cannot be looked at is skipped, with the reason; that is no failure.
+    """
+
+    def work() -> None:
+        from strixkit.display import doctor as display
+        from strixkit.display.result import dump
+
+        if explain:
+            print("\n\n".join("\n".join(lines) for lines in display.explained(explain)))
+            return
+        from strixkit.fleet.doctor import examine
+
+        found = examine(cli.hosts(host, inventory), cli.access(prompt_sudo_password))
+        print(dump(display.document(found)) if json else "\n".join(display.lines(found)))
+        if code := max(diagnosis.exit_code for diagnosis in found):
+            raise Exit(code=code)
+
+    cli.guard(work, json)
+
+
+@task(
     iterable=["facts"],
     help=_help(
         "json",
@@ -541,5 +580,20 @@ def sandbox(ctx: Context, action: str, names: str = "", hardware: str = "", user
 
 
 ns = Collection(
-    deploy, plan, audit, facts, inspect, profiles, rehearse, switch, rollback, trust, key, ask, journal, demo, sandbox
+    deploy,
+    plan,
+    audit,
+    doctor,
+    facts,
+    inspect,
+    profiles,
+    rehearse,
+    switch,
+    rollback,
+    trust,
+    key,
+    ask,
+    journal,
+    demo,
+    sandbox,
 )

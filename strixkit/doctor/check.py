@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from strixkit.config.host import Host
 from strixkit.config.runtimes import Runtime
 from strixkit.doctor.evidence import NONSENSE, Evidence
+from strixkit.doctor.wishes import Wishes
 from strixkit.planner.facts import Facts
-from strixkit.resources.kernel_arguments import Argument
 
 Group = Literal["memory", "kernel", "firmware", "rocm", "vulkan", "service", "tuning", "access"]
 # How sure it is that the failure exists. Of what only one person reported, or nobody confirmed, a check may only warn.
@@ -67,16 +67,14 @@ def skip(why: str) -> Point:
 class Examined:
     """A box: what the inventory wants of it, and what it answered.
 
-    arguments: the kernel arguments that the inventory's variables come to. boot: the agent's answer to the question
-    of kernel arguments, or why there is none. asked_password: becoming root needed a password.
+    asked_password: becoming root took a password.
     """
 
     host: Host
     runtime: Runtime
     facts: Facts
     evidence: Evidence
-    arguments: tuple[Argument, ...] = ()
-    rocm: str = "none"
+    wishes: Wishes
     asked_password: bool = False
 
 

@@ -20,6 +20,27 @@ Seconds = Annotated[int, Field(ge=0, le=1 << 40)]
 NONSENSE = "the box's answer makes no sense"
 
 
+class Option(Answered):
+    """An option of a module in modprobe.d."""
+
+    name: Text
+    value: Text
+    path: Text
+
+
+class Boot(Answered):
+    """What the boot loader has for the next boot, as remote/agent/boot answers it."""
+
+    loader: Text
+    why: Text = ""
+    obstacle: Text = ""
+    entries: Lines = ()
+    text: Text | None = None
+    modprobe: Annotated[tuple[Option, ...], Field(max_length=MOST)] = ()
+    initramfs: Text = ""
+    ours: dict[Text, Text | None] | None = None
+
+
 class Initramfs(Answered):
     """When the running kernel's initramfs was written, the GPU's firmware installed: seconds since 1970; 0: unknown."""
 
@@ -133,6 +154,7 @@ class Evidence(BaseModel):
     root: bool = False
     unread: dict[Text, Text] = Field(default_factory=dict)
     silent: Lines = Field(default=(), description="sections that gave no answer in time")
+    boot: Boot | None = None
     kernel_log: Lines | None = Field(default=None, description="lines of this boot with a known signature")
     mes: Lines | None = Field(default=None, description="the loaded MES firmware, from debugfs")
     initramfs: Initramfs | None = None

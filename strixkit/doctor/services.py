@@ -65,7 +65,7 @@ def on_rocm(examined: Examined) -> tuple[Unit, ...]:
 
 def rocm_concerns(examined: Examined) -> bool:
     """Whether ROCm is wanted, installed or used."""
-    return examined.rocm != "none" or bool(examined.facts.rocm) or bool(on_rocm(examined))
+    return examined.wishes.rocm != "none" or bool(examined.facts.rocm) or bool(on_rocm(examined))
 
 
 def log_lines(examined: Examined, words: str) -> Iterator[tuple[Unit, str]]:

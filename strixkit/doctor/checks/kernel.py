@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.services import on_rocm, rocm_concerns, units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, NO_GPU, VULKAN_ONLY, gib, issue
+from strixkit.resources.base import Change, Risk
 
+LIVE = " (live)"  # how KernelArguments ends the field of what only a reboot makes so
 GFX1151 = 110501  # gfx_target_version in KFD's topology
 TIMEOUT = "amdgpu.lockup_timeout"
 ENOUGH_MS = 60000  # of the compute rings, as kernels before 7.0 had
@@ -76,13 +78,44 @@ def kfd_cwsr(examined: Examined) -> Iterator[Point]:
         return
     seen = f"kernel {facts.kernel} says no {' and no '.join(missing)} of gfx1151: ROCm computes wrong or crashes"
     do = "6.18.4 or newer (Ubuntu 24.04: HWE 6.17.0-19.19, OEM 6.14.0-1018), or stay on Vulkan: strix_rocm: none"
-    needed = examined.rocm != "none" or on_rocm(examined)
+    needed = examined.wishes.rocm != "none" or on_rocm(examined)
     yield bad(seen, do) if needed else doubt(f"{seen}; no service uses it", do)
 
 
 def kernel_arguments(examined: Examined) -> Iterator[Point]:
     """Wanted, live, and configured for the next boot."""
-    yield skip("not looked at yet")
+    wanted, boot = examined.wishes.kernel, examined.evidence.boot
+    if wanted is None:
+        yield skip(examined.wishes.error or examined.wishes.why)
+    elif examined.facts.virtualization == "container":
+        yield skip("a container, whose kernel is the host's")
+    elif boot is None:
+        yield skip(examined.evidence.why_unread("boot"))
+    elif boot.loader == "none":
+        yield skip(f"the boot loader: {boot.why or 'not known'}")
+    elif boot.obstacle and not boot.entries:
+        yield skip(boot.obstacle)
+    else:
+        yield from _states(examined, wanted.diff(boot.model_dump()))
+
+
+def _states(examined: Examined, changes: tuple[Change, ...]) -> Iterator[Point]:
+    """OK, reboot needed, lost at the next boot or update, or not set at all."""
+    command = f"invoke deploy --host {examined.host.name}"
+    live = {change.field.removesuffix(LIVE): change for change in changes if change.risk is Risk.REBOOT}
+    configured = {change.field: change for change in changes if change.risk is not Risk.REBOOT}
+    for field, change in configured.items():
+        words = f"{field}: {change.found} -> {change.wanted}" if not change.text else field
+        if field in live:
+            yield doubt(f"neither live nor configured: {words}", f"{command} --reboot")
+        else:
+            yield bad(f"lost at the next boot, or at the next update of the kernel: {words}", command)
+    for field, change in live.items():
+        if field not in configured:
+            seen = f"configured, and not live: {field}: {change.found} -> {change.wanted}"
+            yield doubt(seen, f"reboot: {command} --reboot")
+    if not changes:
+        yield good("live, and configured for the next boot")
 
 
 def npu(examined: Examined) -> Iterator[Point]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from roles.memory.gtt import BIOS, LARGE_CARVE_OUT, MOST_OF_MEMORY
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.services import units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, NO_GPU, PAGE, ROCM_ISSUES, gib, issue
@@ -13,8 +14,6 @@ from strixkit.planner.facts import Facts, dimm_gib
 PAGES_LIMIT = "ttm.pages_limit"
 NEAR = 0.01  # of the wanted size: what rounding and the driver's own pages may take
 CAPPED = 0.98  # kernels that cap GTT do so at MemTotal
-MOST_SHARE = 0.9  # of MemTotal; amd-ttm asks before it sets more
-CARVEOUT = 8 << 30
 # Words of the kernel command line that guides for other kernels or drivers recommend.
 WRONG_KNOBS = (
     (r"amdgpu\.gttsize=", "is deprecated, and alone it raises no limit of TTM's"),
@@ -32,7 +31,7 @@ def _pages(facts: Facts) -> int | None:
 
 def _wanted(examined: Examined) -> int | None:
     """The limit in bytes that the inventory's variables come to; None: the kernel's default."""
-    found = next((item.value for item in examined.arguments if item.name == PAGES_LIMIT), None)
+    found = next((item.value for item in examined.wishes.arguments if item.name == PAGES_LIMIT), None)
     return int(found) * PAGE if found else None
 
 
@@ -70,6 +69,9 @@ def _disagreement(gtt: int, memory: int, limit: int) -> Iterator[Point]:
 
 def _against_wish(examined: Examined, limit: int, memory: int) -> Iterator[Point]:
     wanted = _wanted(examined)
+    if examined.wishes.error:
+        yield bad(examined.wishes.error, "mend the inventory")
+        return
     half = abs(limit - memory / 2) <= memory * NEAR
     default = " (half of the memory, the kernel's default)" if half else ""
     command = f"invoke deploy --host {examined.host.name} --reboot"
@@ -95,7 +97,7 @@ def bios_carveout(examined: Examined) -> Iterator[Point]:
         yield skip("the GPU's mem_info_vram_total cannot be read")
         return
     size = gib(gpu.vram_total_bytes)
-    if gpu.vram_total_bytes < CARVEOUT:
+    if gpu.vram_total_bytes <= LARGE_CARVE_OUT:
         yield good(f"the carve-out is {size}")
         return
     total = dimm_gib(examined.facts)
@@ -103,7 +105,7 @@ def bios_carveout(examined: Examined) -> Iterator[Point]:
     options = f"; this kernel offers: {', '.join(gpu.carveout_options)}" if gpu.carveout_options else ""
     yield bad(
         f"the BIOS has taken {size}{of} for the GPU, Linux sees {gib(examined.facts.memory.total_bytes)}{options}",
-        "in the BIOS: UMA Frame Buffer (also VGM, dedicated GPU memory) to 512 MB or the least there is, never Auto",
+        f"{BIOS}, never Auto (also called VGM, or dedicated GPU memory)",
     )
 
 
@@ -115,7 +117,7 @@ def memory_headroom(examined: Examined) -> Iterator[Point]:
         return
     share = facts.gpu.gtt_total_bytes / facts.memory.total_bytes if facts.memory.total_bytes else 1.0
     seen = f"GTT is {share:.0%} of the memory that Linux has"
-    if share > MOST_SHARE:
+    if share > MOST_OF_MEMORY:
         yield doubt(f"{seen}: a model that fills it freezes the machine", "a lower strix_gtt_gib: at most nine tenths")
     else:
         yield good(seen)
@@ -156,8 +158,8 @@ CHECKS = {
         id="bios-carveout",
         group="memory",
         question="Does the BIOS leave the memory to Linux?",
-        looks_at="mem_info_vram_total of the card: FAIL from 8 GiB on. Some BIOSes report 4 GiB at their least setting"
-        " (one report, of an ASUS Z13), so less than 8 GiB passes. Where kernel and BIOS have "
+        looks_at="mem_info_vram_total of the card: FAIL above 8 GiB. Some BIOSes report 4 GiB at their least setting"
+        " (one report, of an ASUS Z13), so that passes. Where kernel and BIOS have "
         "uma/carveout_options, they are shown.",
         why="What the BIOS takes (UMA Frame Buffer, VGM, `dedicated GPU memory`) is gone before Linux boots, and a GTT "
         "of half of the rest is small: with 96 GiB taken, ROCm was seen with 15.5 GiB. If the carve-out is larger than "

@@ -119,7 +119,7 @@ def build_tools(examined: Examined) -> Iterator[Point]:
         yield skip(examined.evidence.why_unread("tools"))
         return
     missing = [package for name, package in VULKAN_NEEDS.items() if not tools.get(name)]
-    if examined.rocm != "none":
+    if examined.wishes.rocm != "none":
         missing += [f"ROCm's {part} for cmake" for part in ROCM_NEEDS if not tools.get(f"cmake {part}")]
     if missing:
         yield doubt(f"a build of {examined.host.runtime} would not find {', '.join(missing)}", "install them first")

@@ -19,6 +19,7 @@ from strixkit.remote.agent import (
     examine_vulkan,
     facts,
 )
+from strixkit.remote.agent.boot import observe as boot
 from strixkit.remote.agent.machine import Machine
 from strixkit.remote.agent.unread import Unread, is_root
 
@@ -28,6 +29,7 @@ Gather = Callable[[Machine, Request], Any]
 SECONDS = 50.0
 
 SECTIONS: Dict[str, Gather] = {
+    "boot": lambda machine, request: boot.kernel_arguments(request["kernel_arguments"], machine),
     "kernel_log": examine_kernel.kernel_log,
     "mes": examine_kernel.mes,
     "initramfs": examine_kernel.initramfs,

@@ -182,7 +182,8 @@ def devices(machine: Machine, request: Dict[str, Any]) -> List[Dict[str, Any]]:
         command = [*inside, "env", "--ignore-environment", "--chdir=/"]
         command += ["%s=%s" % pair for pair in sorted(environment.items())]
         listed = machine.run(*command, argv[0], "--list-devices", seconds=LIST_SECONDS)
-        version = machine.run(*command, argv[0], "--version", seconds=LIST_SECONDS)
+        # The version goes to stderr.
+        version = machine.run(*command, "sh", "-c", 'exec "$0" --version 2>&1', argv[0], seconds=LIST_SECONDS)
         answer.append(
             {
                 "unit": _one(values, "Id"),
