@@ -60,4 +60,4 @@ def check_named(name: str) -> tuple[int, Check]:
     for rank, check in enumerate(CHECKS, 1):
         if check.id == name:
             return rank, check
-    raise unknown_name("check", name, [check.id for check in CHECKS], where="the doctor")
+    raise unknown_name("check", name, [check.id for check in CHECKS], hint="invoke doctor --explain all")
