@@ -7,7 +7,7 @@ import os
 import struct
 import subprocess
 import time
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 from strixkit.remote.agent.atomic import read_text
 
@@ -18,7 +18,12 @@ FLOCK = "hhqqi4x"  # struct flock on 64-bit Linux: type, whence, start, length, 
 
 
 def installed(names: List[str]) -> Dict[str, str]:
-    """Return name -> installed version of those of `names` that are installed; one call for all."""
+    """Return name -> installed version of those of `names` that are installed."""
+    return {name: version for name, (status, version) in states(names).items() if status == "installed"}
+
+
+def states(names: List[str]) -> Dict[str, Tuple[str, str]]:
+    """Return name -> (dpkg's status, version) of those that dpkg knows; one call for all."""
     if not names:
         return {}
     done = subprocess.run(
@@ -28,7 +33,7 @@ def installed(names: List[str]) -> Dict[str, str]:
         text=True,
     )
     rows = (line.split("\t") for line in done.stdout.splitlines())
-    return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
 def holder(path: str) -> str:
@@ -65,26 +70,28 @@ def wait_for_lock(report: Report, seconds: float = WAIT_SECONDS) -> None:
         time.sleep(0.5)
 
 
-def _apt(*words: str) -> None:
+def apt_get(*words: str) -> None:
+    """Run apt-get, which asks nothing. Raises RuntimeError with the last lines that it said."""
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8")
     command = ["apt-get", "--yes", "--quiet", "-o", "DPkg::Lock::Timeout=60", *words]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
     )
     if done.returncode != 0:
+        verb = next(word for word in words if word in ("update", "install", "purge"))
         tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[-8:]
-        raise RuntimeError("apt-get %s failed (exit %d):\n%s" % (words[-1], done.returncode, "\n".join(tail)))
+        raise RuntimeError("apt-get %s failed (exit %d):\n%s" % (verb, done.returncode, "\n".join(tail)))
 
 
 def _update(report: Report) -> None:
     """Read the lists again; apt-get itself does not wait for the lock of the lists."""
     try:
-        _apt("update")
+        apt_get("update")
     except RuntimeError as error:
         if "Could not get lock" not in str(error):
             raise
         wait_for_lock(report)
-        _apt("update")
+        apt_get("update")
 
 
 def install(step: Dict[str, Any], report: Report) -> None:
@@ -95,4 +102,4 @@ def install(step: Dict[str, Any], report: Report) -> None:
     report("apt-get update")
     _update(report)
     report("apt-get install " + " ".join(names))
-    _apt("--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "--", *names)
+    apt_get("--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "--", *names)

@@ -10,7 +10,18 @@ import pwd
 import stat
 from typing import Any, Callable, Dict, List
 
-from strixkit.remote.agent import apt, credentials, hashes, journal, paths, systemd
+from strixkit.remote.agent import (
+    apt,
+    credentials,
+    hashes,
+    journal,
+    paths,
+    purge,
+    repository,
+    systemd,
+    tuning,
+    variables,
+)
 from strixkit.remote.agent.atomic import read_json, read_text
 from strixkit.remote.agent.boot import observe as boot
 from strixkit.remote.agent.machine import Machine
@@ -119,6 +130,32 @@ def artifact(question: Question) -> Answer:
     return answer
 
 
+def absent_packages(question: Question) -> Answer:
+    """Packages that must not be there, as far as they are, and what would go with them."""
+    return purge.unwanted([str(name) for name in question["names"]])
+
+
+def modules(question: Question) -> Answer:
+    """Those of the named kernel modules that are loaded."""
+    loaded = {line.split(" ", 1)[0] for line in (read_text("/proc/modules", 1 << 20) or "").splitlines()}
+    return {"loaded": [name for name in question["names"] if name in loaded]}
+
+
+SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
+    "path": path,
+    "secret": secret,
+    "user": user,
+    "group": group,
+    "artifact": artifact,
+    "absent_packages": absent_packages,
+    "apt_repository": repository.observe,
+    "modules": modules,
+    "variable": variables.observe,
+    "tuned": tuning.tuned,
+    "power_profile": tuning.power_profile,
+}
+
+
 def release(question: Question, unit: Answer, log: List[Dict[str, Any]]) -> Answer:
     """A service: which release is current, which ones passed the gate, and what runs."""
     home = os.path.join(paths.SERVICES, str(question["service"]))
@@ -149,7 +186,6 @@ def answer_all(questions: List[Question]) -> List[Answer]:
     units = {name: systemd.unit(name, shown) for name, shown in systemd.show(names).items()}
     log = journal.gatings() if any(q["ask"] == "release" for q in questions) else []
     machine = Machine()
-    single = {"path": path, "secret": secret, "user": user, "group": group, "artifact": artifact}
     answers: List[Answer] = []
     for question in questions:
         kind = question["ask"]
@@ -163,7 +199,7 @@ def answer_all(questions: List[Question]) -> List[Answer]:
         elif kind == "kernel_arguments":
             answers.append(boot.kernel_arguments(question, machine))
         else:
-            answers.append(single[kind](question))
+            answers.append(SINGLE[kind](question))
     return answers
 
 

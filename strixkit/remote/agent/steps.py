@@ -10,7 +10,20 @@ import secrets
 import subprocess
 from typing import Any, Callable, Dict
 
-from strixkit.remote.agent import activate, apt, atomic, credentials, hashes, paths, reboot, systemd
+from strixkit.remote.agent import (
+    activate,
+    apt,
+    atomic,
+    credentials,
+    hashes,
+    paths,
+    purge,
+    reboot,
+    repository,
+    systemd,
+    tuning,
+    variables,
+)
 from strixkit.remote.agent.boot import steps as boot
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
@@ -135,9 +148,9 @@ def reload_units(step: Step, report: Report) -> None:
 
 
 def unit_state(step: Step, report: Report) -> None:
-    """One verb of systemctl on one unit: enable, disable, start, stop, restart."""
+    """One verb of systemctl on one unit: enable, disable, start, stop, restart, mask, unmask."""
     verb = str(step["verb"])
-    if verb not in ("enable", "disable", "start", "stop", "restart"):
+    if verb not in ("enable", "disable", "start", "stop", "restart", "mask", "unmask"):
         raise RuntimeError("unknown verb for a unit: %s" % verb)
     systemd.systemctl(verb, "--", str(step["unit"]))
 
@@ -151,6 +164,12 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "group": add_group,
     "user": add_user,
     "packages": apt.install,
+    "purge": purge.purge,
+    "apt_repository": repository.put,
+    "no_apt_repository": repository.remove,
+    "unset": variables.unset,
+    "tuned": tuning.set_tuned,
+    "power_profile": tuning.set_power_profile,
     "hash": check_hash,
     "place": place,
     "reload": reload_units,

@@ -1,0 +1,59 @@
+"""Packages that must not be there: what a purge would take away, and the purge."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import subprocess
+from typing import Any, Dict, List
+
+from strixkit.remote.agent import apt
+from strixkit.remote.agent.report import Report
+
+GONE = re.compile(r"^(?:Remv|Purg) ([^ :]+)", re.MULTILINE)
+
+
+def unwanted(names: List[str]) -> Dict[str, Any]:
+    """What is there of packages that must not be, and which others would go with them.
+
+    names: a package, or `package=pattern` for those versions of it only, as in fnmatch. A package that was removed
+    and has left its configuration counts as well: that may hold sources of apt.
+    """
+    patterns = {name: pattern for name, _, pattern in (word.partition("=") for word in names)}
+    found = {}
+    for name, (status, version) in apt.states(sorted(patterns)).items():
+        if status == "config-files" and not patterns[name]:
+            found[name] = version + " (its configuration)"
+        elif status not in ("not-installed", "config-files") and fnmatch.fnmatch(version, patterns[name] or "*"):
+            found[name] = version
+    return {"found": found, "along": sorted(set(_purged(list(found))) - set(found)) if found else []}
+
+
+def _purged(names: List[str]) -> List[str]:
+    """What a purge of `names` takes away: them, what needs them, and what nobody needs any more without them."""
+    orphans = _simulated("autoremove")
+    return [name for name in _simulated("--auto-remove", "purge", "--", *names) if name in names or name not in orphans]
+
+
+def _simulated(*words: str) -> List[str]:
+    done = subprocess.run(
+        ["apt-get", "--simulate", "--quiet", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, LC_ALL="C.UTF-8"),
+    )
+    return sorted({match.group(1) for match in GONE.finditer(done.stdout)})
+
+
+def purge(step: Dict[str, Any], report: Report) -> None:
+    """Remove packages with their configuration, and what only they have needed."""
+    apt.wait_for_lock(report, float(step.get("wait_seconds", apt.WAIT_SECONDS)))
+    subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
+    names = list(unwanted([str(name) for name in step["packages"]])["found"])
+    if not names:
+        return
+    going = sorted({*names, *_purged(names)})
+    report("apt-get purge " + " ".join(names))
+    apt.apt_get("purge", "--", *going)
