@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from strixkit.changes.rows import Row, Variant, merged, names, only_on, rows_of
 from strixkit.resources.base import Resource, Risk
@@ -52,18 +53,31 @@ def page(wishes: Wishes, provisioning: Sequence[str], about: Mapping[str, str]) 
     }
     lines = ["# What is changed on your box, and how to undo it"]
     for paragraph in OPENING:
-        lines += ["", textwrap.fill(paragraph.format(**words), WIDTH, break_long_words=False, break_on_hyphens=False)]
+        lines += ["", _wrapped(paragraph.format(**words))]
     for role in dict.fromkeys(name for wished in wishes.values() for name in wished):
         rows = {v: [row for item in wished.get(role, ()) for row in rows_of(item)] for v, wished in wishes.items()}
         lines += ["", f"## {role}", "", about[role]]
         if any(rows.values()):
-            lines += ["", *(line for row, some in merged(rows).items() for line in _item(row, only_on(some, every)))]
+            lines += ["", *_items(merged(rows), every)]
     return "\n".join(lines) + "\n"
 
 
-def _item(row: Row, only: str) -> Iterator[str]:
-    yield f"- {row.kind} {_code(row.name)}{f' (only {only})' if only else ''}: {row.why}.{INTERRUPTS[row.risk]}"
-    yield f"  *Undo*: {row.undo if row.undo.startswith('(') else _code(row.undo)}"
+def _items(rows: Mapping[Row, Sequence[Variant]], every: Sequence[Variant]) -> Iterator[str]:
+    """A line for each row; rows behind each other that one line takes back have it once."""
+    for (kind, undo), together in groupby(rows, key=lambda row: (row.kind, row.undo)):
+        found = list(together)
+        yield from (_item(row, only_on(rows[row], every)) for row in found)
+        words = "*Undo*" if len(found) == 1 else f"*Undo* of these {kind}"
+        yield f"  {words}: {undo if undo.startswith('(') else _code(undo)}"
+
+
+def _item(row: Row, only: str) -> str:
+    where = f" (only {only})" if only else ""
+    return _wrapped(f"- {row.kind} {_code(row.name)}{where}: {row.why.rstrip('.')}.{INTERRUPTS[row.risk]}", "  ")
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _code(text: str) -> str:

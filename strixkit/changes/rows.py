@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from strixkit.resources.base import Resource, Risk
+from strixkit.resources.kernel_arguments import LIVE
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,17 @@ ORDER = list(Risk)  # the mildest first
 
 
 def rows_of(resource: Resource) -> list[Row]:
-    """What a resource changes on a bare machine: one row, or one for each difference that has a reason of its own."""
-    changes = resource.diff(resource.absent())
+    """What a resource changes on a bare machine: one row, or one for each thing that has a reason of its own.
+
+    What is configured and what is live of it are one thing.
+    """
     kind, _, name = resource.id.partition(":")
     rows: dict[tuple[str, str], Row] = {}
-    for change in changes:
+    for change in resource.diff(resource.absent()):
         own = change.reason != resource.reason
-        named = f"{change.field}={change.wanted}" if own else name
-        before = rows.get((named, change.reason))
-        worst = max(change.risk, before.risk if before else Risk.NONE, key=ORDER.index)
-        rows[named, change.reason] = Row(kind, named, change.reason, worst, resource.undo())
+        key = (f"{change.field.removesuffix(LIVE)}={change.wanted}" if own else name, change.reason)
+        before = rows[key].risk if key in rows else Risk.NONE
+        rows[key] = Row(kind.replace("_", " "), *key, max(before, change.risk, key=ORDER.index), resource.undo())
     return list(rows.values())
 
 

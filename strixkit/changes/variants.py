@@ -27,7 +27,7 @@ def wishes() -> dict[Variant, Mapping[str, Sequence[Resource]]]:
     found = {}
     for name, facts in FACTS.items():
         for key in KERNELS:
-            answer = _installed(load_answer(PROJECT / "tests/data/facts" / facts), key)
+            answer = _installed(load_answer(PROJECT / "tests/data/facts/bare" / facts), key)
             variant = Variant(name, load_distributions()[key].name)
             found[variant] = _by_role(hosts[name], answer)
     return found

@@ -13,6 +13,7 @@ from strixkit.resources.base import Answer, Change, Question, Resource, Risk, St
 from strixkit.resources.command_line import plain, values
 
 ABSENT = "absent"
+LIVE = " (live)"  # ends the field of a change of what is live
 NOT_OURS = "not set by strixkit"
 NO_LONGER = "no longer wanted: as it was before"
 
@@ -218,7 +219,7 @@ class KernelArguments(Resource):
         return self.change(argument.name, found, wanted, reason=argument.reason)
 
     def _live_change(self, argument: Argument, found: str, wanted: str) -> Change:
-        return self.change(f"{argument.name} (live)", found, wanted, Risk.REBOOT, reason=argument.reason)
+        return self.change(f"{argument.name}{LIVE}", found, wanted, Risk.REBOOT, reason=argument.reason)
 
 
 def _last(text: str, name: str) -> str | None:

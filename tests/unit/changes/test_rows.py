@@ -29,7 +29,7 @@ class Arguments(Resource):
         return (
             self.change("iommu", "absent", "off", reason="faster"),
             self.change("limit", "absent", "7", reason="memory"),
-            self.change("limit", "absent", "7", Risk.REBOOT, reason="memory"),
+            self.change("limit (live)", "absent", "7", Risk.REBOOT, reason="memory"),
         )
 
     def undo(self) -> str:
@@ -78,3 +78,12 @@ def test_the_page_has_each_role_once() -> None:
     text = page(wishes, ["memory"], {"base": "The beginning."})
     assert text.count("## base\n\nThe beginning.\n\n") == 1
     assert "- directory `/srv/a` (only a): its own.\n  *Undo*: `rmdir /srv/a`\n- directory `/srv/b` (only b)" in text
+
+
+def test_what_one_line_takes_back_has_it_once() -> None:
+    text = page({variant: {"kernel": [Arguments(reason="x")]} for variant in EVERY}, ["memory"], {"kernel": "Boot."})
+    assert text.endswith(
+        "- arguments `iommu=off`: faster.\n"
+        "- arguments `limit=7`: memory. Takes effect with the next boot; `invoke deploy --reboot` reboots.\n"
+        "  *Undo* of these arguments: `rm /etc/x`\n"
+    )
