@@ -55,12 +55,12 @@ def _worst(findings: Sequence[Finding]) -> tuple[int, int]:
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    mark = " [SIMULATED]" if finding.simulated else ""
+    mark = " [SIMULATED]" if finding.simulated and finding.verdict is not Verdict.SKIP else ""
     if finding.verdict in (Verdict.PASS, Verdict.SKIP):
         yield f"  {finding.verdict} {finding.id}{mark}: {_short('; '.join(finding.seen))}"
         return
     sure = f" ({finding.confidence})" if finding.confidence in UNSURE else ""
-    yield f"  {finding.verdict} {finding.id}{mark}: {finding.question} No{sure}."
+    yield f"  {finding.verdict} {finding.id}{mark}: {finding.question}{sure}"
     yield from (f"{INDENT}seen:  {_short(text)}" for text in finding.seen)
     yield from (f"{INDENT}do:    {_short(text)}" for text in finding.do)
     yield f"{INDENT}mends: {finding.mended_by}"
