@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from strixkit.doctor.check import Examined
 from strixkit.doctor.evidence import Devices, Unit
 from strixkit.doctor.texts import NO_UNIT
+from strixkit.planner.facts import Facts
 
 ROCM = ("ROCm", "HIP", "CUDA")  # what builds of ggml's HIP backend have called its devices
+
+ROCM_PACKAGES = ("hipcc", "rocminfo", "libamdhip64-dev", "rocm-hip-runtime", "rocm-hip", "rocm-hip-devel")
 
 
 def units(examined: Examined) -> tuple[Unit, ...]:
@@ -63,9 +66,17 @@ def on_rocm(examined: Examined) -> tuple[Unit, ...]:
     return tuple(unit for unit in units(examined) if uses_rocm(examined, unit))
 
 
+def rocm_installed(facts: Facts) -> str:
+    """The versions of ROCm that are there, AMD's and the distribution's; empty: none."""
+    packaged = [
+        version for name, version in facts.packages.items() if name in ROCM_PACKAGES or name.startswith("amdrocm")
+    ]
+    return ", ".join(sorted({*facts.rocm.values()} or {*packaged}))
+
+
 def rocm_concerns(examined: Examined) -> bool:
     """Whether ROCm is wanted, installed or used."""
-    return examined.wishes.rocm != "none" or bool(examined.facts.rocm) or bool(on_rocm(examined))
+    return examined.wishes.rocm != "none" or bool(rocm_installed(examined.facts)) or bool(on_rocm(examined))
 
 
 def log_lines(examined: Examined, words: str) -> Iterator[tuple[Unit, str]]:

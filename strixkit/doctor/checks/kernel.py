@@ -100,21 +100,26 @@ def kernel_arguments(examined: Examined) -> Iterator[Point]:
 
 
 def _states(examined: Examined, changes: tuple[Change, ...]) -> Iterator[Point]:
-    """OK, reboot needed, lost at the next boot or update, or not set at all."""
+    """As wanted now, for the next boot, or neither. What a drop-in's text says besides is an audit's matter."""
     command = f"invoke deploy --host {examined.host.name}"
-    live = {change.field.removesuffix(LIVE): change for change in changes if change.risk is Risk.REBOOT}
-    configured = {change.field: change for change in changes if change.risk is not Risk.REBOOT}
-    for field, change in configured.items():
-        words = f"{field}: {change.found} -> {change.wanted}" if not change.text else field
-        if field in live:
-            yield doubt(f"neither live nor configured: {words}", f"{command} --reboot")
+    names = {argument.name for argument in examined.wishes.arguments}
+    told = [change for change in changes if not change.text]
+    live = {change.field.removesuffix(LIVE): change for change in told if change.risk is Risk.REBOOT}
+    for change in told:
+        words = f"{change.field}: {change.found} -> {change.wanted}"
+        if change.risk is Risk.REBOOT:
+            continue
+        if change.field in live:
+            yield doubt(f"not as wanted, neither live nor for the next boot: {words}", f"{command} --reboot")
+        elif change.field in names:
+            yield bad(f"as wanted now, and not for the next boot: {words}", command)
         else:
-            yield bad(f"lost at the next boot, or at the next update of the kernel: {words}", command)
-    for field, change in live.items():
-        if field not in configured:
-            seen = f"configured, and not live: {field}: {change.found} -> {change.wanted}"
+            yield doubt(words, command)
+    for name, change in live.items():
+        if name not in {change.field for change in told}:
+            seen = f"as wanted for the next boot, and not live: {name}: {change.found} -> {change.wanted}"
             yield doubt(seen, f"reboot: {command} --reboot")
-    if not changes:
+    if not told:
         yield good("live, and configured for the next boot")
 
 

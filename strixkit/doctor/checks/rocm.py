@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.evidence import Source, Unit
-from strixkit.doctor.services import log_lines, no_units, on_rocm, rocm_concerns, units, value_of
+from strixkit.doctor.services import log_lines, no_units, on_rocm, rocm_concerns, rocm_installed, units, value_of
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, ROCM_ISSUES, VULKAN_ONLY, gib, issue
 
 OVERRIDE = "HSA_OVERRIDE_GFX_VERSION"
@@ -66,8 +66,8 @@ def rocm_packages(examined: Examined) -> Iterator[Point]:
         return
     if evidence.policy is None or evidence.sources is None:
         section = "policy" if evidence.policy is None else "sources"
-        if facts.rocm:
-            yield good(f"ROCm {', '.join(sorted(facts.rocm.values()))}")
+        if found := rocm_installed(facts):
+            yield good(f"ROCm {found}")
         yield skip(f"where it comes from: {evidence.why_unread(section)}")
         return
     for source in evidence.sources:
@@ -84,9 +84,9 @@ def rocm_packages(examined: Examined) -> Iterator[Point]:
                 f"{package.name} {package.installed} is from {where}, and not from {RADEON}",
                 f"apt-get install --allow-downgrades {package.name}={package.candidate}, with the pin at 600",
             )
-    if evidence.policy or facts.rocm:
+    if found := rocm_installed(facts):
         names = [f"{package.name} {package.installed}" for package in evidence.policy]
-        yield good(", ".join(names) or f"ROCm {', '.join(sorted(facts.rocm.values()))}")
+        yield good(", ".join(names) or f"ROCm {found}")
     else:
         yield skip("no package of ROCm is installed yet")
 
@@ -171,7 +171,7 @@ def memory_in_use(examined: Examined) -> Iterator[Point]:
     if not services:
         yield skip(_no_rocm_unit(examined))
         return
-    versions = ", ".join(sorted(examined.facts.rocm.values())) or "of unknown version"
+    versions = rocm_installed(examined.facts) or "of unknown version"
     hits = [(unit, line) for unit, line in log_lines(examined, CRITICAL) if unit in services]
     for unit, line in hits[:3]:
         yield doubt(
@@ -218,7 +218,7 @@ CHECKS = {
         ),
         mended_by="role rocm (strix_rocm)",
         confidence="several reports",
-        reads=("rocm", "os"),
+        reads=("rocm", "packages", "os"),
         verdicts=frozenset(Verdict),
         look=rocm_packages,
     ),

@@ -11,10 +11,12 @@ from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, g
 from strixkit.doctor.evidence import Devices, Unit
 from strixkit.doctor.services import device_names, listed, listed_devices, log_lines, no_units, units, value_of
 from strixkit.doctor.texts import GITHUB, gib
+from strixkit.planner.facts import Facts
 
 SOFTWARE = ("llvmpipe", "lavapipe", "SwiftShader")
 OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
 SIMULATED_GPU = " (the GPU of this box is SIMULATED, so no other was to be expected)"
+ICD_VARIABLES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES")
 HIDDEN_BY = {"HIP_VISIBLE_DEVICES": "-1", "GGML_DISABLE_VULKAN": "1"}
 BUILD_MEMORY = 24 << 30  # bytes; a guess: the shaders' compilers run side by side
 VULKAN_NEEDS = {
@@ -29,6 +31,7 @@ ROCM_NEEDS = ("hip", "hipblas", "rocblas")
 def cpu_fallback(examined: Examined) -> Iterator[Point]:
     """Whether each service's binary, as the service's user, sees the GPU that the service is to use."""
     services = units(examined)
+    yield from _icd_settings(examined.facts)
     if not services:
         yield skip(no_units(examined))
     for unit in services:
@@ -46,6 +49,15 @@ def cpu_fallback(examined: Examined) -> Iterator[Point]:
             yield from _listed(examined, unit, found)
         if unit.active == "active":
             yield from _offloaded(examined, unit)
+
+
+def _icd_settings(facts: Facts) -> Iterator[Point]:
+    """Files that name a driver for everybody, which is none of those that are there."""
+    for setting in facts.settings:
+        missing = [path for path in setting.value.split(":") if path and path not in facts.icd_files]
+        if setting.name in ICD_VARIABLES and missing:
+            seen = f"{setting.path} sets {setting.name} to {', '.join(missing)}, which is not there"
+            yield doubt(f"{seen}: who logs in sees no GPU", f"take {setting.name} out of {setting.path}")
 
 
 def _listed(examined: Examined, unit: Unit, found: Devices) -> Iterator[Point]:
@@ -181,7 +193,7 @@ CHECKS = {
         links=(f"{GITHUB}charlie12345/ROCmFPX", f"{GITHUB}kyuz0/amd-strix-halo-toolboxes"),
         mended_by="roles vulkan and base",
         confidence="several reports",
-        reads=("gpu",),
+        reads=("gpu", "settings", "icd_files"),
         verdicts=frozenset(Verdict),
         look=cpu_fallback,
     ),
