@@ -136,6 +136,7 @@ class Source(Answered):
     suites: Text
     signed_by: Text = ""
     trusted: Text = ""
+    keys: Lines | None = Field(default=None, description="fingerprints in the key file; None: it cannot be read")
 
 
 class Pin(Answered):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from roles.memory import role as memory
+from roles.rocm.sources import NONE, chosen, load_sources
+from strixkit.config.distributions import distribution_of, load_distributions
 from strixkit.config.host import Host
 from strixkit.config.runtimes import Runtime
 from strixkit.errors import InputError
@@ -28,7 +30,7 @@ class Wishes:
     arguments: tuple[Argument, ...] = ()
     kernel: KernelArguments | None = None
     why: str = ""
-    rocm: str = "none"
+    rocm: str = NONE
     error: str = ""
 
 
@@ -39,9 +41,11 @@ def question() -> Question:
 
 def wishes(host: Host, facts: Facts, runtime: Runtime) -> Wishes:
     """The wishes for this host with these facts. Never raises."""
-    rocm = host.provisioning.rocm or "none"
+    rocm, error = _rocm(host, facts)
     if not host.provisioning.enabled:
-        return Wishes(why="strix_provision: false leaves the kernel's arguments alone", rocm="none")
+        return Wishes(why="strix_provision: false leaves the kernel's arguments alone")
+    if error:
+        return Wishes(error=error)
     context = HostContext(host, facts, RuntimeState(host.runtime, runtime), ())
     try:
         list(memory.resources(context))
@@ -52,3 +56,15 @@ def wishes(host: Host, facts: Facts, runtime: Runtime) -> Wishes:
         return Wishes(why="; ".join(context.notes) or "no kernel argument is wished", rocm=rocm)
     kernel = KernelArguments(arguments=arguments, cmdline=facts.cmdline, parameters=facts.module_parameters)
     return Wishes(arguments, kernel, rocm=rocm)
+
+
+def _rocm(host: Host, facts: Facts) -> tuple[str, str]:
+    """Which ROCm this box is to have, or why the inventory's wish cannot be. An unknown release has no rule."""
+    try:
+        distribution = distribution_of(facts.os, load_distributions())
+    except InputError:
+        return host.provisioning.rocm or NONE, ""
+    try:
+        return chosen(load_sources(), distribution, host.provisioning.rocm) or NONE, ""
+    except InputError as error:
+        return NONE, error.text

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.services import on_rocm, rocm_concerns, units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, NO_GPU, VULKAN_ONLY, gib, issue
+from strixkit.host.provision import CONTAINER
 from strixkit.resources.base import Change, Risk
 
 LIVE = " (live)"  # how KernelArguments ends the field of what only a reboot makes so
@@ -87,7 +88,7 @@ def kernel_arguments(examined: Examined) -> Iterator[Point]:
     wanted, boot = examined.wishes.kernel, examined.evidence.boot
     if wanted is None:
         yield skip(examined.wishes.error or examined.wishes.why)
-    elif examined.facts.virtualization == "container":
+    elif examined.facts.virtualization == CONTAINER:
         yield skip("a container, whose kernel is the host's")
     elif boot is None:
         yield skip(examined.evidence.why_unread("boot"))

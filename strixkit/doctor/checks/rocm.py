@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from roles.rocm.sources import load_sources
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.evidence import Source, Unit
 from strixkit.doctor.services import log_lines, no_units, on_rocm, rocm_concerns, rocm_installed, units, value_of
@@ -94,10 +95,21 @@ def rocm_packages(examined: Examined) -> Iterator[Point]:
 def _source(source: Source, codename: str) -> Iterator[Point]:
     if source.trusted.lower() == "yes":
         yield bad(f"{source.path} trusts {source.uris} unsigned", "signed-by= with AMD's key instead of trusted=yes")
+    wanted = _fingerprint(source.uris)
+    if wanted and source.keys is not None and source.keys != (wanted,):
+        seen = f"{source.signed_by} of {source.path} holds {', '.join(source.keys) or 'no key'}, wanted {wanted} alone"
+        yield bad(seen, "strix_rocm in the inventory, then invoke deploy: it fetches and checks the key")
     # The newer repositories have one suite, `stable`, and the release in their address.
     if RADEON in source.uris and codename and source.suites and codename not in source.suites.split():
         seen = f"{source.path} has suite {source.suites}, this is {codename}"
         yield doubt(seen, f"{RADEON} has none for {codename}: strix_rocm: distribution or 10.0")
+
+
+def _fingerprint(uri: str) -> str:
+    """Of the key that the role rocm pins for this repository; empty: it knows none."""
+    repositories = (choice.repository for choice in load_sources().choices.values())
+    known = (item for item in repositories if item is not None)
+    return next((item.fingerprint for item in known if any(uri.startswith(begin) for begin in item.replaces)), "")
 
 
 def amdgpu_dkms(examined: Examined) -> Iterator[Point]:
@@ -208,7 +220,7 @@ CHECKS = {
         question="Is there one ROCm, from one place?",
         looks_at="AMD's repositories in apt's sources (suite against VERSION_CODENAME, trusted=yes), the pins, whose "
         "rocminfo, hipcc and rocm-cmake are installed (apt-cache policy), and how many ROCm are below /opt. "
-        "Whether the repository's key is the pinned one is the role's to see (invoke audit).",
+        "Keys by their fingerprints. Not looked at: whether a key has expired, which apt-get update tells.",
         why="Ubuntu 24.04's universe has rocminfo and hipcc 5.7, which win over AMD's without a pin: `Depends: "
         "rocminfo (= 1.0.0.70204) but 5.7.1 is to be installed`. repo.radeon.com has no suite for 26.04. "
         "Libraries of two generations in one process end in `undefined symbol`.",

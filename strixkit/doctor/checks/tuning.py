@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from strixkit.doctor.check import Check, Examined, Point, Verdict, doubt, good, skip
 from strixkit.doctor.services import on_rocm, units
 from strixkit.doctor.texts import GITHUB, NO_GPU, issue
+from strixkit.host.provision import CONTAINER
 
 PROFILE = "accelerator-performance"
 MESA_PACKAGES = ("mesa-vulkan-drivers", "mesa-vulkan-drivers.x86_64")
@@ -20,6 +21,9 @@ def speed(examined: Examined) -> Iterator[Point]:
     """The power profile, the IOMMU, Mesa."""
     facts = examined.facts
     command = f"invoke deploy --host {examined.host.name}"
+    if facts.virtualization == CONTAINER:
+        yield skip("a container has no power settings of its own")
+        return
     yield from _profile(examined, command)
     if examined.host.provisioning.iommu == "off":
         if facts.iommu_groups is None:
@@ -106,7 +110,7 @@ CHECKS = {
         ),
         mended_by="roles tuning, memory (strix_iommu) and vulkan",
         confidence="several reports",
-        reads=("iommu_groups", "packages"),
+        reads=("iommu_groups", "packages", "virtualization"),
         verdicts=frozenset({Verdict.PASS, Verdict.WARN, Verdict.SKIP}),
         look=speed,
     ),

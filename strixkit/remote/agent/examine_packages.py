@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
+from strixkit.remote.agent import openpgp
 from strixkit.remote.agent.machine import Machine
 from strixkit.remote.agent.unread import Unread
 
@@ -49,8 +50,8 @@ def parse_policy(text: str) -> List[Dict[str, Any]]:
     return [package for package in packages if package["installed"] not in ("", "(none)")]
 
 
-def sources(machine: Machine, request: Dict[str, Any]) -> List[Dict[str, str]]:
-    """AMD's repositories among apt's sources: file, address, suite, key file, and whether it is trusted unsigned."""
+def sources(machine: Machine, request: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """AMD's repositories among apt's sources: file, address, suite, key file and its keys, trusted unsigned or not."""
     _apt(machine)
     found: List[Dict[str, str]] = []
     for path in ["/etc/apt/sources.list"] + machine.glob("/etc/apt/sources.list.d/*"):
@@ -59,7 +60,16 @@ def sources(machine: Machine, request: Dict[str, Any]) -> List[Dict[str, str]]:
             found += _deb822(path, text)
         elif path.endswith(".list"):
             found += _one_line(path, text)
-    return [source for source in found if AMD.match(source["uris"])]
+    return [dict(source, keys=_keys(machine, source["signed_by"])) for source in found if AMD.match(source["uris"])]
+
+
+def _keys(machine: Machine, path: str) -> Optional[List[str]]:
+    """The fingerprints in a key file."""
+    try:
+        with open(machine.root + path, "rb") as handle:
+            return openpgp.fingerprints(openpgp.binary(handle.read(openpgp.MOST_BYTES + 1)))
+    except (OSError, openpgp.KeyFileError):
+        return None
 
 
 def _deb822(path: str, text: str) -> List[Dict[str, str]]:
