@@ -41,11 +41,11 @@ def question() -> Question:
 
 def wishes(host: Host, facts: Facts, runtime: Runtime) -> Wishes:
     """The wishes for this host with these facts. Never raises."""
-    rocm, error = _rocm(host, facts)
+    rocm, refused = _rocm(host, facts)
     if not host.provisioning.enabled:
         return Wishes(why="strix_provision: false leaves the kernel's arguments alone")
-    if error:
-        return Wishes(error=error)
+    if refused:
+        return Wishes(error=refused)
     context = HostContext(host, facts, RuntimeState(host.runtime, runtime), ())
     try:
         list(memory.resources(context))
