@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from strixkit.sandbox.shell import STATE, locked, need_root, run
 
 Report = Callable[[str], None]
 BOOT_SECONDS = 60
+START_SECONDS = 10
+KEEPER = Path(__file__).with_name("keeper.py")
 UNIT_OF_NETWORK = "[Match]\nName=host0\n[Network]\nAddress={address}/24\nGateway={gateway}\n"
 
 
@@ -147,9 +150,12 @@ def _boot(name: str) -> None:
     if not os.path.ismount(merged):
         layers = f"lowerdir={(home / 'base').read_text()},upperdir={home / 'upper'},workdir={home / 'work'}"
         run("mount", "-t", "overlay", "overlay", "-o", layers, str(merged))
+    record = home / "pid"
+    record.unlink(missing_ok=True)
     with (home / "console.log").open("ab") as console:
-        process = subprocess.Popen(
+        subprocess.Popen(
             [
+                *(sys.executable, str(KEEPER), str(record)),
                 *("systemd-nspawn", "--quiet", "--boot", f"--directory={merged}", f"--machine=strixkit-{name}"),
                 *(f"--network-bridge={network.BRIDGE}", "--register=no", "--keep-unit", "--resolv-conf=off"),
                 *("--timezone=off", "--link-journal=no"),
@@ -161,8 +167,9 @@ def _boot(name: str) -> None:
             start_new_session=True,
             cwd="/",
         )
-    started = psutil.Process(process.pid).create_time()
-    (home / "pid").write_text(f"{process.pid} {started:.2f}")
+    end = time.monotonic() + START_SECONDS
+    while not record.exists() and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def _wait(name: str) -> None:
