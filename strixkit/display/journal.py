@@ -24,7 +24,7 @@ def _words(entry: dict[str, Any]) -> str:
     if event == "gated":
         return f"release {entry.get('release')} of {entry.get('service')} passed the gate{_findings(entry)}"
     if event == "reboot":
-        return f"rebooted for {entry.get('why')} ({entry.get('who')}, {entry.get('what')})"
+        return f"reboots for {entry.get('why')}, by {entry.get('who')}'s {entry.get('what')}"
     if event == "begin":
         count = len(entry.get("changes", []))
         return f"{entry.get('who')} began {entry.get('what')}: {count} change{'' if count == 1 else 's'}"

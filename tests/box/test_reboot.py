@@ -1,0 +1,285 @@
+"""Real reboots of boxes: each boot of one has a boot_id of its own.
+
+What is live only after a reboot is a file here that systemd-tmpfiles writes at boot: a container has no kernel
+arguments of its own (tests/vm has).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from strixkit import sandbox
+from strixkit.engine.converge import converge
+from strixkit.engine.events import Event
+from strixkit.engine.values import Desired, Job, Outcome
+from strixkit.errors import StrixError
+from strixkit.fleet import verbs
+from strixkit.resources.base import Answer, Change, Question, Resource, Risk, Step
+from strixkit.resources.file import File
+from strixkit.resources.unit import Unit
+from strixkit.secret import Secret
+from tests.box.lab import Abandoned, Lab
+
+pytestmark = pytest.mark.box
+
+AT_BOOT = "/etc/tmpfiles.d/at-boot.conf"
+SERVICE = "llama-server-drained.service"
+UNIT = "[Unit]\nDescription=x\n[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+
+
+class Live(Resource):
+    """The text of a file that only a boot writes."""
+
+    kind: ClassVar[str] = "live"
+    text: str
+
+    @property
+    def id(self) -> str:
+        return "live:argument"
+
+    def question(self) -> Question:
+        return {"ask": "path", "path": "/run/live", "hash": True}
+
+    def absent(self) -> Answer:
+        return {"type": "absent"}
+
+    def diff(self, answer: Answer) -> tuple[Change, ...]:
+        found = answer.get("text", "nothing")
+        return () if found == self.text else (self.change("argument", found, self.text, Risk.REBOOT),)
+
+    def steps(self, answer: Answer) -> tuple[Step, ...]:
+        raise AssertionError("no step makes it so")
+
+
+class Wishes:
+    """A value that is configured for the next boot, and live after it, beside a service."""
+
+    def __init__(self, value: str, *, live: str = "") -> None:
+        self.value, self.live = value, live or value
+        self.stages = 0
+
+    def facts_request(self) -> dict[str, Any]:
+        return {}
+
+    def desired(self, answer: dict[str, Any]) -> Desired:
+        self.stages += 1
+        configured = File(path=AT_BOOT, content=f"f /run/live - - - - {self.value}\n")
+        return Desired((configured, Live(text=self.live), Unit(name=SERVICE, content=UNIT)))
+
+
+@pytest.fixture(scope="module")
+def pair(boxes, client: Path, tiny_model: Path) -> tuple[Lab, Lab]:
+    near, far = boxes(2)
+    return Lab(near, client, tiny_model), Lab(far, client, tiny_model)
+
+
+@pytest.fixture
+def lab(pair: tuple[Lab, Lab]) -> Lab:
+    return pair[0]
+
+
+def deploy(
+    lab: Lab,
+    wishes: Wishes,
+    *,
+    reboot: bool = True,
+    minutes: float = 1,
+    on_event: Callable[[Event], None] | None = None,
+    hold_at: str = "",
+) -> Outcome:
+    lab.events.clear()
+
+    def emit(event: Event) -> None:
+        lab.events.append(event)
+        if on_event is not None:
+            on_event(event)
+
+    session = verbs.open_host(lab.host(), verbs.Access(lab.password))
+    try:
+        return converge(session, wishes, Job("tests", "test", hold_at, reboot, minutes), emit)
+    except StrixError as error:
+        return Outcome(lab.box.name, error=error.text)
+    finally:
+        session.close()
+
+
+def said(lab: Lab, kind: str) -> list[str]:
+    return [event.text for event in lab.events if event.kind == kind]
+
+
+def journal(lab: Lab, event: str) -> list[dict[str, Any]]:
+    return [entry for entry in verbs.journal(lab.host(), verbs.Access(), limit=200) if entry["event"] == event]
+
+
+def test_without_leave_it_waits_and_is_no_failure(lab: Lab) -> None:
+    boot_id = lab.ssh(BOOT_ID)
+    outcome = deploy(lab, Wishes("one"), reboot=False)
+    assert outcome.ok
+    assert [change.field for change in outcome.pending] == ["argument"]
+    assert outcome.remaining == []
+    assert said(lab, "pending") == ["argument: for a reboot"]
+    again = deploy(lab, Wishes("one"), reboot=False)
+    assert again.ok
+    assert again.changes == []
+    assert not again.applied
+    assert len(again.pending) == 1
+    assert lab.ssh(BOOT_ID) == boot_id
+
+
+def test_a_reboot_makes_it_live_once(lab: Lab) -> None:
+    boot_id = lab.ssh(BOOT_ID)
+    outcome = deploy(lab, Wishes("one"))
+    assert outcome.ok, outcome.error
+    assert outcome.pending == []
+    assert [change.field for change in outcome.changes] == ["argument"]
+    assert lab.ssh(BOOT_ID) != boot_id
+    assert lab.ssh("cat /run/live") == "one"
+    assert lab.ssh(f"systemctl is-active {SERVICE}") == "active\n"
+    [entry] = journal(lab, "reboot")
+    assert entry["boot_id"] == boot_id.strip()
+    assert (entry["who"], entry["why"], entry["services"]) == ("tests", "argument", [SERVICE])
+    assert journal(lab, "end")[-1]["ok"]
+
+
+def test_allowed_and_not_needed(lab: Lab) -> None:
+    boot_id = lab.ssh(BOOT_ID)
+    outcome = deploy(lab, Wishes("one"))
+    assert outcome.ok
+    assert outcome.changes == outcome.pending == []
+    assert lab.ssh(BOOT_ID) == boot_id
+
+
+def test_configured_and_rebooted_in_one_run(lab: Lab) -> None:
+    wishes = Wishes("two")
+    outcome = deploy(lab, wishes)
+    assert outcome.ok, outcome.error
+    assert wishes.stages == 2
+    assert [change.field for change in outcome.changes] == ["content", "argument"]
+    assert lab.ssh("cat /run/live") == "two"
+
+
+def test_with_a_sudo_password(lab: Lab) -> None:
+    operator = dataclasses.replace(lab, user="operator", password=Secret("operator"), events=[])
+    outcome = deploy(operator, Wishes("three"))
+    assert outcome.ok, outcome.error
+    assert lab.ssh("cat /run/live") == "three"
+
+
+def test_another_entry_was_booted(lab: Lab) -> None:
+    before = len(journal(lab, "reboot"))
+    outcome = deploy(lab, Wishes("four", live="4"))
+    assert not outcome.ok
+    assert outcome.lost == "came back without argument"
+    assert "argument: found four, wanted 4" in outcome.error
+    assert "cat /proc/cmdline" in outcome.error
+    assert len(journal(lab, "reboot")) == before + 1, "and it is not rebooted once more"
+
+
+@pytest.mark.parametrize("how", ["inhibited", "masked"])
+def test_a_box_that_may_not_reboot_serves_on(lab: Lab, how: str) -> None:
+    boot_id = lab.ssh(BOOT_ID)
+    begin, end, words = {
+        "inhibited": (
+            "systemd-run -q --unit backup systemd-inhibit --what=shutdown --who=backup --why=nightly sleep 600; "
+            "for i in $(seq 50); do systemd-inhibit --list | grep -q nightly && break; sleep 0.1; done",
+            "systemctl stop backup",
+            r"backup \(nightly\)",
+        ),
+        "masked": (
+            "systemctl mask --runtime reboot.target",
+            "systemctl unmask --runtime reboot.target",
+            rf"systemctl reboot: .*; {SERVICE} runs again",
+        ),
+    }[how]
+    lab.ssh(begin)
+    try:
+        outcome = deploy(lab, Wishes("four", live="5"))
+    finally:
+        lab.ssh(end)
+    assert re.match(f"it was not rebooted: .*{words}", outcome.error)
+    assert outcome.lost == ""
+    assert lab.ssh(BOOT_ID) == boot_id
+    assert lab.ssh(f"systemctl is-active {SERVICE}") == "active\n"
+
+
+def test_a_job_that_is_killed_before_the_reboot_starts_the_services_again(lab: Lab) -> None:
+    boot_id = lab.ssh(BOOT_ID)
+
+    def kill(event: Event) -> None:
+        if event.kind == "held":
+            assert lab.ssh(f"systemctl is-active {SERVICE}", check=False) == "inactive\n"
+            lab.ssh("kill -KILL $(systemctl show -p MainPID --value 'strixkit-job-*')")
+
+    outcome = deploy(lab, Wishes("four", live="5"), hold_at="0:reboot:host:reboot", on_event=kill)
+    assert "it was not rebooted: the job was ended from outside" in outcome.error
+    lab.ssh(f"for i in $(seq 100); do systemctl is-active -q {SERVICE} && break; sleep 0.1; done")
+    assert lab.ssh(f"systemctl is-active {SERVICE}") == "active\n"
+    assert lab.ssh(BOOT_ID) == boot_id
+
+
+def test_the_connection_is_lost_between_request_and_answer(lab: Lab) -> None:
+    """The session's processes are killed while the job ends the services: the box reboots by itself."""
+
+    def cut(event: Event) -> None:
+        if event.kind == "held":
+            lab.ssh("pkill -KILL -f '^python3 -I -S -c'; (sleep 3; touch /run/strixkit/go-on) >/dev/null 2>&1 &")
+
+    outcome = deploy(lab, Wishes("five"), hold_at="0:reboot:host:stop services", on_event=cut)
+    assert outcome.ok, outcome.error
+    assert any("boot_id still the old one" in text for text in said(lab, "progress"))
+    assert lab.ssh("cat /run/live") == "five"
+
+
+def test_a_controller_that_goes_away_while_it_waits_loses_nothing(lab: Lab) -> None:
+    def leave(event: Event) -> None:
+        if event.text.startswith("it stopped answering") or "boot_id still" in event.text:
+            raise Abandoned
+
+    boot_id = lab.ssh(BOOT_ID)
+    with pytest.raises(Abandoned):
+        deploy(lab, Wishes("six"), on_event=leave)
+    end = time.monotonic() + 60
+    while lab.ssh(BOOT_ID, check=False) in ("", boot_id) and time.monotonic() < end:
+        time.sleep(0.2)
+    outcome = deploy(lab, Wishes("six"))
+    assert outcome.ok, outcome.error
+    assert outcome.pending == []
+    assert lab.ssh("cat /run/live") == "six"
+
+
+def test_a_box_that_never_comes_back(lab: Lab) -> None:
+    """sshd is not started at the next boot: nobody listens."""
+    lab.ssh("systemctl mask ssh.service 2>/dev/null")
+    outcome = deploy(lab, Wishes("seven"), minutes=0.2)
+    assert not outcome.ok
+    assert outcome.lost == "did not come back"
+    assert f"{lab.box.address}:22" in outcome.error
+    assert "it did not come back within 0.2 min of its reboot; the last answer was at" in outcome.error
+    assert f"invoke deploy --host {lab.box.name} --reboot goes on" in outcome.error
+    assert any(text.startswith("it stopped answering after") for text in said(lab, "progress"))
+    sandbox.power_cut(lab.box.name)
+    (lab.box.root / "etc/systemd/system/ssh.service").unlink()
+    sandbox.start(lab.box.name)
+    assert deploy(lab, Wishes("seven")).ok
+
+
+def test_a_box_that_comes_back_as_another(lab: Lab) -> None:
+    """Another host key after the boot is told at once and not waited out."""
+    key = "/etc/ssh/ssh_host_ed25519_key"
+    lab.ssh(f"mv {key} {key}.kept; mv {key}.pub {key}.pub.kept; ssh-keygen -q -t ed25519 -N '' -f {key}")
+    outcome = deploy(lab, Wishes("eight"), minutes=10)
+    assert outcome.lost == "did not come back"
+    assert "CHANGED" in outcome.error
+    sandbox.power_cut(lab.box.name)
+    for name in (key, f"{key}.pub"):
+        (lab.box.root / f"{name[1:]}.kept").rename(lab.box.root / name[1:])
+    sandbox.start(lab.box.name)
+    assert deploy(lab, Wishes("eight")).ok
