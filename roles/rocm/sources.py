@@ -53,9 +53,9 @@ class Sources(Section):
     choices: dict[str, Choice]
 
 
-def load_sources(path: Path = DEFAULTS) -> Sources:
-    """Read it. Raises InputError for a bad file."""
-    return validate(load(path), Sources)
+def load_sources() -> Sources:
+    """Read defaults.yaml. Raises InputError for a bad file."""
+    return validate(load(DEFAULTS), Sources)
 
 
 def chosen(sources: Sources, distribution: Distribution, wish: str | None) -> str | None:

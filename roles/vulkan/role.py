@@ -43,9 +43,11 @@ def resources(host: HostContext) -> Iterator[Resource]:
     for path in host.facts.icd_files:
         if PurePosixPath(path).name in AMDVLK:
             yield File(path=path, content=None, reason=WHY_NOT_AMDVLK)
-    for setting in host.facts.settings:
-        if why := _why_wrong(setting, host.facts):
-            yield from unset(host, setting, why)
+    wrong = {
+        (setting.path, setting.name): setting for setting in host.facts.settings if _why_wrong(setting, host.facts)
+    }
+    for setting in wrong.values():
+        yield from unset(host, setting, _why_wrong(setting, host.facts))
     reason = "the GPU by Vulkan: loader, Mesa's RADV, vulkaninfo"
     yield from packages(host, "vulkan", defaults.packages[host.distribution.packages], reason)
 

@@ -28,10 +28,10 @@ def packages(host: HostContext, label: str, names: Sequence[str], reason: str) -
 
 
 def unset(host: HostContext, setting: Setting, reason: str) -> Iterator[Resource]:
-    """The wish that a file does not set a variable; a note says so too, for a script may do more than a line shows."""
+    """The wish that a file does not set a variable, and a note: a script may set it in ways that we do not edit."""
     where = f"{setting.path} sets {setting.name}={setting.value}: {reason}"
     if ASSIGNMENTS.fullmatch(setting.path):
         yield UnsetVariable(path=setting.path, name=setting.name, reason=reason)
-        host.notes.append(where)
+        host.notes.append(f"{where}; a line that does only this is taken out, any other is its owner's to edit")
     else:
         host.notes.append(f"{where}; take it out there, strixkit does not edit that file")

@@ -8,7 +8,7 @@ import shlex
 from typing import ClassVar
 
 from strixkit.resources.base import Answer, Change, Question, Step
-from strixkit.resources.path import Placed, in_the_way
+from strixkit.resources.path import Placed, in_the_way, put_back
 
 
 class File(Placed):
@@ -46,12 +46,12 @@ class File(Placed):
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Write it in one rename, or remove it."""
         if self.content is None:
-            return (Step(step="remove", arguments={"path": self.path}),)
+            return (Step(step="remove", arguments={"path": self.path, "keep": True}),)
         content = base64.b64encode(self.content.encode()).decode()
         return (Step(step="write", arguments={**self.owner_arguments(), "content": content}),)
 
     def undo(self) -> str:
-        """Remove it; one that was removed comes from a backup of the person's own."""
+        """Remove it; or put back the newest copy of what was removed."""
         if self.content is None:
-            return f"(write {self.path} again)"
+            return put_back(self.path)
         return f"rm {shlex.quote(self.path)}"

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field
 
 from strixkit.resources.base import Answer, Change, Resource
 
+BACKUP = "/var/lib/strixkit/backup"  # see remote/agent/backup.py
+
 
 def _absolute(value: str) -> str:
     if not value.startswith("/") or "\0" in value or "\n" in value or str(PurePosixPath(value)) != value:
@@ -43,6 +45,11 @@ def in_the_way(path: str, answer: Answer, wanted: str, allowed: Collection[str])
 def _followed(answer: Answer) -> str:
     found = (answer.get("followed") or {}).get("type", "absent")
     return "not there" if found == "absent" else f"a {found}"
+
+
+def put_back(path: str) -> str:
+    """The shell line that brings a file back as it was before strixkit changed or removed it."""
+    return f'cp -a "$(ls -t {shlex.quote(BACKUP + path)}.[0-9]* | head -1)" {shlex.quote(path)}'
 
 
 class Placed(Resource):

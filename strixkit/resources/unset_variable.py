@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import ClassVar
 
 from pydantic import Field
 
 from strixkit.resources.base import Answer, Change, Question, Resource, Step
-from strixkit.resources.path import AbsolutePath
-
-BACKUP = "/var/lib/strixkit/backup"
+from strixkit.resources.path import AbsolutePath, put_back
 
 
 class UnsetVariable(Resource):
@@ -43,5 +40,4 @@ class UnsetVariable(Resource):
 
     def undo(self) -> str:
         """Put back the newest copy."""
-        path = shlex.quote(self.path)
-        return f'cp -a "$(ls -t {shlex.quote(BACKUP + self.path)}.* | head -1)" {path}'
+        return put_back(self.path)

@@ -14,6 +14,7 @@ from strixkit.remote.agent import (
     activate,
     apt,
     atomic,
+    backup,
     credentials,
     hashes,
     paths,
@@ -59,8 +60,10 @@ def symlink(step: Step, report: Report) -> None:
 
 
 def remove(step: Step, report: Report) -> None:
-    """Remove a file or link; a directory only when it is empty."""
+    """Remove a file or link; a directory only when it is empty. What others have written is kept, by wish."""
     path = str(step["path"])
+    if step.get("keep"):
+        backup.keep(path)
     with contextlib.suppress(FileNotFoundError):
         if os.path.isdir(path) and not os.path.islink(path):
             os.rmdir(path)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +23,7 @@ from strixkit.resources.release import Release
 from strixkit.resources.symlink import Symlink
 from strixkit.resources.template import Template
 from strixkit.resources.unit import Unit
+from strixkit.resources.unset_variable import UnsetVariable
 from strixkit.resources.user import Group, User
 
 ODD = "/srv/it's $(here) & there"
@@ -72,7 +76,6 @@ def test_a_service_is_stopped_before_its_unit_goes(resource: Resource) -> None:
     "resource",
     [
         Artifact(path="/srv/own.gguf"),
-        File(path="/etc/x", content=None),
         Group(name="render"),
         Activation(service="main", release="a" * 12),
     ],
@@ -80,3 +83,19 @@ def test_a_service_is_stopped_before_its_unit_goes(resource: Resource) -> None:
 def test_words_are_in_brackets(resource: Resource) -> None:
     assert resource.undo().startswith("(")
     assert resource.undo().endswith(")")
+
+
+@pytest.mark.parametrize(
+    "resource", [File(path="/etc/it's", content=None), UnsetVariable(path="/etc/it's", name="X")], ids=lambda r: r.kind
+)
+def test_what_was_changed_or_removed_comes_back_from_its_newest_copy(resource: Resource, tmp_path: Path) -> None:
+    """In a shell, with a folder and another file whose names begin alike."""
+    copies = tmp_path / "var/lib/strixkit/backup/etc"
+    (copies / "it's.d").mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
+    for number, text in enumerate(("old", "new"), start=1):
+        (copies / f"it's.{number}").write_text(text)
+        os.utime(copies / f"it's.{number}", (number, number))
+    line = resource.undo().replace("/var/", f"{tmp_path}/var/").replace("'/etc/", f"'{tmp_path}/etc/")
+    subprocess.run(["sh", "-ec", line], check=True)
+    assert (tmp_path / "etc/it's").read_text() == "new"
