@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from strixkit.resources.base import Resource, Risk
-from strixkit.resources.kernel_arguments import LIVE
+from strixkit.resources.base import LIVE, Resource, Risk
 
 
 @dataclass(frozen=True)

@@ -64,24 +64,21 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
     Raises StrixError only before the first job has ended; later it is the outcome's error, beside what was changed.
     """
     outcome = Outcome(session.host)
-    expected: list[Change] = []  # what the one reboot of this run was for
-    checked = False
+    rebooted = False
+    expected: list[Change] = []  # what a reboot was for, until it is seen
     for _ in range(MAX_STAGES + job.reboot):
         try:
             desired, plan = look(session, describe, emit, only=False)
             outcome.notes, outcome.shown, outcome.pending = list(desired.notes), desired.shown, list(plan.pending)
-            if expected and not checked:
-                reboot.check_live(session.host, expected, plan.pending)
-                checked = True
-                outcome.changes += expected
-                for resource in dict.fromkeys(change.resource for change in expected):
-                    emit(Event(session.host, "fixed", "after the reboot", resource))
+            if expected:
+                _after_reboot(session.host, plan, expected, emit, outcome)
+                expected = []
             if plan.todo:
                 apply(session, plan, job, emit, outcome)
             if outcome.error or outcome.remaining:
                 break
-            if job.reboot and outcome.pending and not expected:
-                expected = list(outcome.pending)
+            if job.reboot and outcome.pending and not rebooted:
+                expected, rebooted = list(outcome.pending), True
                 _reboot(session, expected, job, emit, outcome)
                 continue
         except reboot.LostError as error:
@@ -105,6 +102,13 @@ def _reboot(session: Conversation, pending: Sequence[Change], job: Job, emit: Em
     begun = reboot.begin(session, pending, job, emit)
     outcome.applied = True
     reboot.wait(session, begun, job, emit)
+
+
+def _after_reboot(host: str, plan: Plan, expected: Sequence[Change], emit: Emit, outcome: Outcome) -> None:
+    reboot.check_live(host, expected, plan.pending)
+    outcome.changes += expected
+    for resource in dict.fromkeys(change.resource for change in expected):
+        emit(Event(host, "fixed", "after the reboot", resource))
 
 
 def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outcome) -> None:
@@ -132,7 +136,7 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
     for resource_id in dict.fromkeys(change.resource for change in changes):
         emit(Event(session.host, "failed" if resource_id in open_ids else "fixed", resource=resource_id))
     for change in after.pending:
-        emit(Event(session.host, "pending", f"{change.field}: for a reboot", change.resource))
+        emit(Event(session.host, "pending", f"{reboot.names([change])}: for a reboot", change.resource))
     if not result.get("ok"):
         where = f"{result.get('resource', '')}: " if result.get("resource") else ""
         outcome.error = f"{where}{result.get('error', 'the job failed')}"

@@ -15,7 +15,7 @@ from strixkit.engine.events import Emit, Event
 from strixkit.engine.job import locked, new_id, recorded, relay
 from strixkit.engine.values import Conversation, Job
 from strixkit.errors import ConnectError, DeniedError, RemoteError, StrixError
-from strixkit.resources.base import Change
+from strixkit.resources.base import LIVE, Change
 
 PAUSE_SECONDS = 3
 AGAIN_SECONDS = 60  # what is seen and has not changed is said once more after this
@@ -42,7 +42,7 @@ class Begun:
 
 def names(changes: Sequence[Change]) -> str:
     """What a reboot is for, in words."""
-    return ", ".join(dict.fromkeys(change.field for change in changes))
+    return ", ".join(dict.fromkeys(change.field.removesuffix(LIVE) for change in changes))
 
 
 def begin(session: Conversation, pending: Sequence[Change], job: Job, emit: Emit) -> Begun:
@@ -110,7 +110,7 @@ def check_live(host: str, expected: Sequence[Change], pending: Sequence[Change])
     wanted = {(change.resource, change.field) for change in expected}
     missing = [change for change in pending if (change.resource, change.field) in wanted]
     if missing:
-        words = "; ".join(f"{change.field}: found {change.found}, wanted {change.wanted}" for change in missing)
+        words = "; ".join(f"{names([change])}: found {change.found}, wanted {change.wanted}" for change in missing)
         raise LostError(
             f"came back without {names(missing)}",
             f"it was rebooted, and this is not live: {words}",

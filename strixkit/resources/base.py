@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LIVE = " (live)"  # may end the field of a change whose risk is REBOOT: its name is also that of what is configured
 Answer = dict[str, Any]
 Question = dict[str, Any]
 

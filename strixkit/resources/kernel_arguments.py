@@ -9,11 +9,10 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from strixkit.resources import grub_drop_in
-from strixkit.resources.base import Answer, Change, Question, Resource, Risk, Step
+from strixkit.resources.base import LIVE, Answer, Change, Question, Resource, Risk, Step
 from strixkit.resources.command_line import plain, values
 
 ABSENT = "absent"
-LIVE = " (live)"  # ends the field of a change of what is live
 NOT_OURS = "not set by strixkit"
 NO_LONGER = "no longer wanted: as it was before"
 
