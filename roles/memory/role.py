@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from roles.memory import gtt
+from strixkit.host import gtt
 from strixkit.host.compatibility import numbers
 from strixkit.host.context import HostContext
 from strixkit.resources.base import Resource

@@ -16,7 +16,7 @@ from strixkit.config.profiles import load_profile
 from strixkit.config.source import ModelSource
 from strixkit.engine.values import Desired
 from strixkit.errors import InputError, RemoteError
-from strixkit.host import cache
+from strixkit.host import cache, gtt
 from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState, environment_of
 from strixkit.host.facts_answer import facts_in
 from strixkit.host.measured import circumstances_of, measured_in
@@ -80,8 +80,13 @@ class Description:
         distribution = self._distribution(facts)
         runtime = self._runtime(answer.get("runtime") or {})
         context = HostContext(self.host, facts, runtime, (), may_reboot=self.reboot, distribution=distribution)
-        context.services = tuple(self._services(facts, answer, context.runtime))
+        try:
+            context.services, unfit = tuple(self._services(facts, answer, context.runtime)), None
+        except InputError as error:
+            unfit = error  # of no matter where a reboot comes first, which brings the GPU's limit of memory
         by_role = self._by_role(context)
+        if unfit is not None and not context.reboots:
+            raise unfit
         if context.runtime.recorded:
             context.notes.append(
                 f"runtime {context.runtime.name}: flags as recorded in the catalogue "
@@ -180,8 +185,10 @@ class Description:
             measured = measured_in(seen, alike)
             held = running.get(name, Held())
             tenants.append(Tenant(name, self.loaded[name], shape, held, declared, alike, measured, _other_shapes(file)))
+        provisioning = self.host.provisioning
+        gib = gtt.wished(facts, provisioning, self.host.name) if provisioning.enabled else None
         try:
-            shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan)
+            shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan, gtt_gib=gib)
         except InputError as error:
             raise InputError(error.message, host=self.host.name, hint=error.hint) from error
         return [

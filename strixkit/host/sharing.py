@@ -78,7 +78,7 @@ class Share:
 
 
 def share_memory(
-    facts: Facts, family: Family, tenants: tuple[Tenant, ...], *, replan: bool = False
+    facts: Facts, family: Family, tenants: tuple[Tenant, ...], *, replan: bool = False, gtt_gib: int | None = None
 ) -> dict[str, Share]:
     """Plan all services of one host, in the order of the inventory; without those whose model is not known.
 
@@ -86,7 +86,8 @@ def share_memory(
     Those behind it count with the worst that they were planned with if they run or keep their choice. Nothing is
     promised to the others: they are planned later and get what is left.
 
-    replan: keep no choice. Raises InputError, service named, if nothing fits.
+    replan: keep no choice. gtt_gib: the limit of GTT that the inventory comes to, for what is said of it.
+    Raises InputError, service named, if nothing fits.
     """
     kept: dict[str, Kept] = {}
     shares: dict[str, Share] = {}
@@ -113,6 +114,7 @@ def share_memory(
                 keep=keep,
                 measured=tenant.measured,
                 variants=tenant.variants,
+                gtt_gib=gtt_gib,
             )
         shares[tenant.name] = Share(found, wishes[tenant.name], tenant.circumstances)
     return shares

@@ -101,6 +101,7 @@ def plan(
     measured: Measured | None = None,
     variants: Mapping[str, ModelShape] | None = None,
     drafting: Drafting | None = None,
+    gtt_gib: int | None = None,
 ) -> MemoryPlan:
     """The first candidate, in the profile's order of wishes, that fits at its worst.
 
@@ -109,11 +110,12 @@ def plan(
     measured: compute buffers that this runtime has had on this host with a model of this shape.
     variants: shapes of the model's other variants by name, which the plan may offer.
     drafting: what was measured of drafts on this host, instead of what is published.
+    gtt_gib: the limit of GTT that the inventory comes to, which a reboot may yet have to bring.
     Raises InputError if nothing fits and nothing is kept, with the smallest thing that would.
     """
     drafting = drafting or drafting_of(profile, shape)
     wishes = wishes_of(profile, shape, family, drafting)
-    case = Case(facts, shape, profile, wishes, drafting, others, running, measured or {}, variants or {})
+    case = Case(facts, shape, profile, wishes, drafting, others, running, measured or {}, variants or {}, gtt_gib)
     fresh = best(wishes, case.fits)
     kept = keep.run(wishes) if keep else None
     run = kept or fresh

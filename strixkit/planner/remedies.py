@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
@@ -98,15 +98,21 @@ def _limit(case: Case, run: Run, wish: Wish | None) -> Iterator[Remedy]:
         return
     if case.budget.ceiling == "carve-out":
         what, facts = "carve-out", _with_small_carve_out(case.facts, gpu)
-        words = f"set the BIOS carve-out from {_gib(gpu.vram_total_bytes)} GiB to its least, strix_gtt_gib to"
+        raised = f"set the BIOS carve-out from {_gib(gpu.vram_total_bytes)} GiB to its least, strix_gtt_gib to"
     else:
         what, facts = "strix_gtt_gib", case.facts
-        words = f"raise strix_gtt_gib from {_gib(gpu.gtt_total_bytes)} to"
+        raised = f"raise strix_gtt_gib from {_gib(gpu.gtt_total_bytes)} to"
     # A higher limit is there for all services, and one that is planned before this one would take it.
     as_it_is = "" if case.others == ALONE else ", and pin what the other services have"
     for wishes, pin in _ways(case, run, wish):
-        if gib := _least_gtt(replace(case, facts=facts, wishes=wishes), run, wish):
-            yield Remedy(what=what, value=gib, words=f"{words} {gib}{_and_pin(pin)}{as_it_is}", pin=pin)
+        better = replace(case, facts=facts, wishes=wishes)
+        gib, words = 0, ""
+        if what == "strix_gtt_gib" and (gib := _wished_gtt(better, run, wish)):
+            words = f"deploy --reboot, which brings strix_gtt_gib from {_gib(gpu.gtt_total_bytes)} to {gib}"
+        elif gib := _least_gtt(better, run, wish):
+            words = f"{raised} {gib}"
+        if gib:
+            yield Remedy(what=what, value=gib, words=f"{words}{_and_pin(pin)}{as_it_is}", pin=pin)
             return
 
 
@@ -121,22 +127,32 @@ def _with_small_carve_out(facts: Facts, gpu: Gpu) -> Facts:
     return facts.model_copy(update={"memory": facts.memory.model_copy(update=memory), "gpu": small})
 
 
+def _wished_gtt(case: Case, run: Run, wish: Wish | None) -> int:
+    """The limit that the inventory has already, if it is enough and only a reboot is missing; else 0."""
+    gib, gpu = case.gtt_gib, case.facts.gpu
+    if gib is None or gpu is None or gib * GIB_MIB * MIB <= gpu.gtt_total_bytes:
+        return 0
+    fits = _fits_with(case, gib, case.need)
+    return gib if fits(run) and _enough(case.wishes, fits, run, wish) else 0
+
+
 def _least_gtt(case: Case, run: Run, wish: Wish | None) -> int:
     """The least limit in whole GiB that is enough; 0 if none is."""
-    facts, need = case.facts, functools.cache(case.need)  # what is needed is the same for each limit
-
-    def fits_with(gib: int) -> Fits:
-        assert facts.gpu is not None
-        gpu = facts.gpu.model_copy(update={"gtt_total_bytes": gib * GIB_MIB * MIB})
-        budget = replace(case, facts=facts.model_copy(update={"gpu": gpu})).budget
-        return lambda candidate: budget.fits(need(candidate))
-
-    most = math.floor(GTT_SHARE * facts.memory.total_bytes / MIB / GIB_MIB)
+    need = functools.cache(case.need)  # what is needed is the same for each limit
+    most = math.floor(GTT_SHARE * case.facts.memory.total_bytes / MIB / GIB_MIB)
     for gib in range(1, most + 1):  # no bisection: what one limit leaves to a wish, a higher one may give to another
-        fits = fits_with(gib)
+        fits = _fits_with(case, gib, need)
         if fits(run) and _enough(case.wishes, fits, run, wish):
             return gib
     return 0
+
+
+def _fits_with(case: Case, gib: int, need: Callable[[Run], Need]) -> Fits:
+    """Whether a candidate fits with another limit of GTT."""
+    assert case.facts.gpu is not None
+    gpu = case.facts.gpu.model_copy(update={"gtt_total_bytes": gib * GIB_MIB * MIB})
+    budget = replace(case, facts=case.facts.model_copy(update={"gpu": gpu})).budget
+    return lambda candidate: budget.fits(need(candidate))
 
 
 def _trade(case: Case, run: Run, wish: Wish | None) -> Iterator[Remedy]:

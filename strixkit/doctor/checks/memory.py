@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from roles.memory.gtt import BIOS, LARGE_CARVE_OUT, MOST_OF_MEMORY
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.services import units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, NO_GPU, PAGE, ROCM_ISSUES, gib, issue
+from strixkit.host.gtt import BIOS, LARGE_CARVE_OUT, MOST_OF_MEMORY
 from strixkit.planner.facts import Facts, dimm_gib
 
 PAGES_LIMIT = "ttm.pages_limit"

@@ -1,4 +1,4 @@
-"""How many GiB of system memory the GPU may use (GTT), and what says so to the kernel."""
+"""Pure: how many GiB of system memory the GPU may use (GTT)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BIOS = "in the BIOS setup: UMA Frame Buffer Size -> 512 MB (or its least)"
 
 
 def wished(facts: Facts, wishes: Provisioning, host: str) -> int | None:
-    """GiB of GTT; None: strixkit does not set it.
+    """GiB of GTT; None: strixkit does not set it, or there is no GPU.
 
     Raises InputError for a wish above the memory, and for one above nine tenths of it that is not forced.
     """
-    if wishes.gtt_gib == "default":
+    if facts.gpu is None or wishes.gtt_gib == "default":
         return None
     total = facts.memory.total_bytes / GIB
     most = math.floor(MOST_OF_MEMORY * total)
