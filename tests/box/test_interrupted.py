@@ -1,13 +1,8 @@
-"""At every point of a first and of a changed deploy: the controller goes away, or the box loses power.
-
-Afterwards a plain `deploy` always ends in a gated release, and where an old one served it serves until the new is good.
-The points are not a list in this file: a deploy without interruption names them.
-"""
+"""Interruptions of a kind of their own: in the middle of an upload and of dpkg, and deaths that nobody reports."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,94 +10,18 @@ import pytest
 from strixkit import sandbox
 from strixkit.engine.events import Event
 from strixkit.errors import ConnectError, LockedError
-from strixkit.sandbox.tinymodel import EXPECTED_CONTENT
+from tests.box.interruptions import RESET, is_good
 from tests.box.lab import Abandoned, Lab
 
-pytestmark = pytest.mark.box
-
-# Without the server's package the flags are unknown at first: the deploy has two stages, as on a new box.
-RESET = (
-    "systemctl disable --now llama-server-main.service 2>/dev/null; "
-    "dpkg --configure -a >/dev/null 2>&1; dpkg --remove --force-depends llama.cpp-tools >/dev/null 2>&1; "
-    "rm -rf /etc/systemd/system/llama-server-main.service /var/lib/strixkit /etc/strixkit /usr/local/lib/strixkit; "
-    "systemctl daemon-reload; userdel llama; true"
-)
+pytestmark = [pytest.mark.box, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def lab(boxes, client: Path, tiny_model: Path) -> Lab:
     [box] = boxes(1)
-    return Lab(box, client, tiny_model)
-
-
-def _abandon() -> None:
-    raise Abandoned
-
-
-def _connection_lost(lab: Lab, point: str) -> None:
-    """The controller dies at `point`; the job on the box goes on by itself."""
-    with pytest.raises(Abandoned):
-        lab.deploy(hold_at=point, on_held=_abandon)
-    lab.ssh("touch /run/strixkit/go-on")
-
-
-def _power_cut(lab: Lab, point: str) -> None:
-    """The box loses power at `point` and boots again."""
-
-    def cut() -> None:
-        sandbox.power_cut(lab.box.name)
-        raise Abandoned
-
-    with pytest.raises(Abandoned):
-        lab.deploy(hold_at=point, on_held=cut)
-    sandbox.start(lab.box.name)
-
-
-def _is_good(lab: Lab, point: str) -> None:
-    assert lab.running() == lab.current() == lab.gated()[-1], (point, lab.gated())
-    assert lab.chat()["choices"][0]["message"]["content"].strip() == EXPECTED_CONTENT
-    assert lab.ssh("systemctl is-enabled llama-server-main.service").strip() == "enabled"
-
-
-INTERRUPTIONS = [_connection_lost, _power_cut]
-
-
-@pytest.mark.parametrize("interrupt", INTERRUPTIONS, ids=["connection", "power"])
-def test_first_deploy(lab: Lab, interrupt: Callable[[Lab, str], None]) -> None:
-    lab.profile = "coding"
-    lab.ssh(RESET)
+    lab = Lab(box, client, tiny_model)
     assert lab.deploy().ok
-    points = list(dict.fromkeys(lab.points()))
-    assert any("apt-get install" in point for point in points)
-    assert sum(point == "done" for point in lab.points()) == 2  # two stages
-    for point in points:
-        lab.ssh(RESET)
-        interrupt(lab, point)
-        outcome = lab.deploy()
-        assert outcome.ok, (point, outcome.error, outcome.log)
-        _is_good(lab, point)
-        assert lab.deploy().changes == [], point
-
-
-@pytest.mark.parametrize("interrupt", INTERRUPTIONS, ids=["connection", "power"])
-def test_changed_deploy(lab: Lab, interrupt: Callable[[Lab, str], None]) -> None:
-    profiles = ["general", "coding"]
-    lab.profile = "coding"
-    assert lab.deploy().ok
-    lab.profile = "general"
-    assert lab.deploy().ok
-    points = lab.points()
-    assert any(point.endswith(":trial") for point in points)
-    for number, point in enumerate(points):
-        old = lab.current()
-        lab.profile = profiles[(number + 1) % 2]
-        interrupt(lab, point)
-        _serves_gated(lab, old)
-        outcome = lab.deploy()
-        assert outcome.ok, (point, outcome.error, outcome.log)
-        assert lab.current() != old
-        _is_good(lab, point)
-        assert lab.deploy().changes == [], point
+    return lab
 
 
 @pytest.mark.parametrize("gone", ["controller", "box"])
@@ -130,7 +49,7 @@ def test_model_upload(lab: Lab, tmp_path: Path, gone: str) -> None:
         sent = [event.text for event in lab.events if event.text.startswith("sending")]
         assert sent
         assert not any(text.endswith(" 10 %") for text in sent)
-        _is_good(lab, "upload")
+        is_good(lab, "upload")
     finally:
         lab.model = model
 
@@ -144,7 +63,7 @@ def test_box_that_dies_while_the_controller_waits(lab: Lab, monkeypatch: pytest.
         lab.deploy(hold_at="0:release:release:main", on_held=lambda: sandbox.power_cut(lab.box.name))
     sandbox.start(lab.box.name)
     assert lab.deploy().ok
-    _is_good(lab, "dead box")
+    is_good(lab, "dead box")
 
 
 def test_a_session_whose_controller_vanished_holds_no_lock(lab: Lab) -> None:
@@ -164,7 +83,7 @@ def test_a_session_whose_controller_vanished_holds_no_lock(lab: Lab) -> None:
     lab.ssh("for i in $(seq 60); do pgrep -f '^python3 -I -S -c' >/dev/null || break; sleep 1; done")
     lab.ssh("touch /run/strixkit/go-on")
     assert lab.deploy().ok
-    _is_good(lab, "vanished")
+    is_good(lab, "vanished")
 
 
 def test_power_cut_in_the_middle_of_dpkg(lab: Lab) -> None:
@@ -190,12 +109,4 @@ def test_power_cut_in_the_middle_of_dpkg(lab: Lab) -> None:
     outcome = lab.deploy()
     assert outcome.ok, (outcome.error, outcome.log)
     assert lab.ssh("dpkg --audit") == ""
-    _is_good(lab, "dpkg")
-
-
-def _serves_gated(lab: Lab, old: str) -> None:
-    """Before anybody repairs anything: after a power cut the box has booted into a release that passed its gate."""
-    lab.ssh("mkdir -p /run/strixkit && flock --shared /run/strixkit/job.lock true")
-    lab.ssh("for i in $(seq 300); do systemctl is-active -q llama-server-main.service && break; sleep 0.1; done")
-    assert lab.running() in {old, *lab.gated()}
-    assert lab.chat()["choices"][0]["message"]["content"].strip() == EXPECTED_CONTENT
+    is_good(lab, "dpkg")

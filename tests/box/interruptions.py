@@ -1,0 +1,61 @@
+"""What the tests of interrupted deploys share: the interruptions, the points, and what is good afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from strixkit import sandbox
+from strixkit.sandbox.tinymodel import EXPECTED_CONTENT
+from tests.box.lab import Abandoned, Lab
+
+# Without the server's package the flags are unknown at first: the deploy has two stages, as on a new box.
+RESET = (
+    "systemctl disable --now llama-server-main.service 2>/dev/null; "
+    "dpkg --configure -a >/dev/null 2>&1; dpkg --remove --force-depends llama.cpp-tools >/dev/null 2>&1; "
+    "rm -rf /etc/systemd/system/llama-server-main.service /var/lib/strixkit /etc/strixkit /usr/local/lib/strixkit; "
+    "systemctl daemon-reload; userdel llama; true"
+)
+
+
+def points_of(lab: Lab) -> list[str]:
+    """The points of the last deploy, each once.
+
+    Of folders that are made one after the other the first is enough: a folder is one call, and what an interruption
+    leaves differs in the number of folders only.
+    """
+    points = list(dict.fromkeys(lab.points()))
+    pairs = zip(["", *points], points, strict=False)
+    return [point for before, point in pairs if not (":mkdir:" in before and ":mkdir:" in point)]
+
+
+def _abandon() -> None:
+    raise Abandoned
+
+
+def connection_lost(lab: Lab, point: str) -> None:
+    """The controller dies at `point`; the job on the box goes on by itself."""
+    with pytest.raises(Abandoned):
+        lab.deploy(hold_at=point, on_held=_abandon)
+    lab.ssh("touch /run/strixkit/go-on")
+
+
+def power_cut(lab: Lab, point: str) -> None:
+    """The box loses power at `point` and boots again."""
+
+    def cut() -> None:
+        sandbox.power_cut(lab.box.name)
+        raise Abandoned
+
+    with pytest.raises(Abandoned):
+        lab.deploy(hold_at=point, on_held=cut)
+    sandbox.start(lab.box.name)
+
+
+def is_good(lab: Lab, point: str) -> None:
+    """The release in service is the one that `current` names, it passed its gate, and it answers as it must."""
+    assert lab.running() == lab.current() == lab.gated()[-1], (point, lab.gated())
+    assert lab.chat()["choices"][0]["message"]["content"].strip() == EXPECTED_CONTENT
+    assert lab.ssh("systemctl is-enabled llama-server-main.service").strip() == "enabled"
+
+
+INTERRUPTIONS = {"connection": connection_lost, "power": power_cut}

@@ -1,0 +1,39 @@
+"""At every point of a first deploy: the controller goes away, or the box loses power.
+
+Afterwards a plain `deploy` always ends in a gated release. The points are not a list in this file: a deploy without
+interruption names them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.box.interruptions import INTERRUPTIONS, RESET, is_good, points_of
+from tests.box.lab import Lab
+
+pytestmark = [pytest.mark.box, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def lab(boxes, client: Path, tiny_model: Path) -> Lab:
+    [box] = boxes(1)
+    return Lab(box, client, tiny_model)
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTIONS)
+def test_first_deploy(lab: Lab, interrupt: str) -> None:
+    lab.profile = "coding"
+    lab.ssh(RESET)
+    assert lab.deploy().ok
+    points = points_of(lab)
+    assert any("apt-get install" in point for point in points)
+    assert sum(point == "done" for point in lab.points()) == 2  # two stages
+    for point in points:
+        lab.ssh(RESET)
+        INTERRUPTIONS[interrupt](lab, point)
+        outcome = lab.deploy()
+        assert outcome.ok, (point, outcome.error, outcome.log)
+        is_good(lab, point)
+        assert lab.deploy().changes == [], point
