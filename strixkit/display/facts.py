@@ -143,6 +143,8 @@ def _node(node: KfdNode) -> str:
 def _kernel(facts: Facts) -> Iterator[Row]:
     yield "release", facts.kernel or "unknown", ("kernel",)
     yield "arguments", facts.cmdline or "unknown", ("cmdline",)
+    if facts.boot is not None:
+        yield "boot loader", facts.boot.loader + (f": {facts.boot.why}" if facts.boot.why else ""), ("boot",)
     yield "modules", ", ".join(facts.modules) or "none of the GPU", ("modules",)
     yield "amdgpu", facts.amdgpu_module or "no such module for this kernel", ("amdgpu_module",)
     values = ", ".join(f"{name}={value}" for name, value in facts.module_parameters.items())

@@ -85,8 +85,10 @@ def test_a_box_that_is_set_up(known: dict[str, Facts]) -> None:
     assert facts.icd_files == ("/usr/share/vulkan/icd.d/radeon_icd.json",)
     assert facts.packages["mesa-vulkan-drivers"] == "26.0.3-1ubuntu1"
     assert facts.sudo == "sudo-rs 0.2.13"
+    path = "/etc/profile.d/strixkit-rocm.sh"
     assert facts.settings == (
-        Setting(path="/etc/profile.d/strixkit-gpu.sh", name="HSA_OVERRIDE_GFX_VERSION", value="11.5.1"),
+        Setting(path=path, name="HSA_OVERRIDE_GFX_VERSION", value="11.5.1"),
+        Setting(path=path, name="GGML_HIP_ENABLE_UNIFIED_MEMORY", value="1"),
     )
     bare = known["strix-128gb-bare"]
     assert (bare.iommu_groups, bare.accelerators, bare.icd_files, bare.settings) == (3, ("accel0",), (), ())
