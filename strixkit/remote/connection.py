@@ -9,6 +9,7 @@ from typing import Any
 
 import paramiko
 from fabric import Config, Connection
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from strixkit.errors import ConnectError
 from strixkit.remote.hop import Hop
@@ -119,7 +120,7 @@ def _unreachable(host: str, hop: Hop, error: Exception, said: str) -> ConnectErr
             host=host,
             hint=f"ssh -p {hop.port} {hop.user}@{hop.hostname} must work without a password; ssh-copy-id helps",
         )
-    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    why = _why(error)
     if hop.proxy_command:
         why += f" (ProxyCommand {hop.proxy_command}{': ' + said if said else ''})"
     return ConnectError(
@@ -127,3 +128,9 @@ def _unreachable(host: str, hop: Hop, error: Exception, said: str) -> ConnectErr
         host=host,
         hint="is it switched on, is ansible_host in inventory.yaml right, does ssh reach it?",
     )
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, NoValidConnectionsError):  # one reason for each address of the name; mostly the same
+        return ", ".join(dict.fromkeys(_why(reason) for reason in error.errors.values()))
+    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -21,10 +21,12 @@ from strixkit.engine.events import Event
 from strixkit.engine.values import Desired, Job, Outcome
 from strixkit.errors import StrixError
 from strixkit.fleet import verbs
+from strixkit.fleet.run import each
 from strixkit.resources.base import Answer, Change, Question, Resource, Risk, Step
 from strixkit.resources.file import File
 from strixkit.resources.unit import Unit
 from strixkit.secret import Secret
+from tests import own_ssh
 from tests.box.lab import Abandoned, Lab
 
 pytestmark = pytest.mark.box
@@ -255,20 +257,49 @@ def test_a_controller_that_goes_away_while_it_waits_loses_nothing(lab: Lab) -> N
     assert lab.ssh("cat /run/live") == "six"
 
 
-def test_a_box_that_never_comes_back(lab: Lab) -> None:
-    """sshd is not started at the next boot: nobody listens."""
-    lab.ssh("systemctl mask ssh.service 2>/dev/null")
-    outcome = deploy(lab, Wishes("seven"), minutes=0.2)
-    assert not outcome.ok
-    assert outcome.lost == "did not come back"
-    assert f"{lab.box.address}:22" in outcome.error
-    assert "it did not come back within 0.2 min of its reboot; the last answer was at" in outcome.error
-    assert f"invoke deploy --host {lab.box.name} --reboot goes on" in outcome.error
-    assert any(text.startswith("it stopped answering after") for text in said(lab, "progress"))
-    sandbox.power_cut(lab.box.name)
-    (lab.box.root / "etc/systemd/system/ssh.service").unlink()
-    sandbox.start(lab.box.name)
-    assert deploy(lab, Wishes("seven")).ok
+def test_through_a_jump_host(pair: tuple[Lab, Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = pair
+    config = (
+        f"Host near\n  HostName {near.box.address}\nHost far\n  HostName {far.box.address}\n  ProxyJump near\n"
+        f"Host *\n  User root\n  UserKnownHostsFile {near.client}/known_hosts\n"
+        f"  IdentityFile {near.client}/id_ed25519\n"
+    )
+    monkeypatch.setenv("PATH", own_ssh.write(tmp_path, config)["PATH"])
+    boot_id = far.ssh(BOOT_ID)
+    beyond = dataclasses.replace(far, box=dataclasses.replace(far.box, address="far"), events=[])
+    outcome = deploy(beyond, Wishes("one"))
+    assert outcome.ok, outcome.error
+    assert far.ssh(BOOT_ID) != boot_id
+    lines = far.ssh("journalctl --sync; journalctl --no-pager -b -o cat -t sshd-session | grep Accepted").splitlines()
+    assert lines[0].split()[5] == near.box.address
+
+
+def test_a_box_that_never_comes_back_and_the_one_after_it(pair: tuple[Lab, Lab]) -> None:
+    """The first one's sshd is not started at its next boot: nobody listens. The other is left alone."""
+    near, far = pair
+    labs = {lab.box.name: lab for lab in pair}
+    near.ssh("systemctl mask ssh.service 2>/dev/null")
+    boot_id = far.ssh(BOOT_ID)
+    hosts = [near.host(), far.host()]
+    first, second = each(hosts, lambda host: deploy(labs[host.name], Wishes("seven"), minutes=0.2), at_once=1)
+    assert (first.exit_code, second.exit_code) == (1, 1)
+    error = first.outcome.error
+    assert first.outcome.lost == "did not come back"
+    assert "it did not come back within 0.2 min of its reboot; the last answer was at" in error
+    assert re.search(rf"last seen at \S+: cannot be reached at {near.box.address}:22: Connection refused", error)
+    assert f"invoke deploy --host {near.box.name} --reboot goes on" in error
+    assert any(text.startswith("it stopped answering after") for text in said(near, "progress"))
+    assert second.outcome.error == f"left alone: {near.box.name} did not come back"
+    assert far.ssh(BOOT_ID) == boot_id
+    assert far.ssh("cat /run/live") == "one"
+
+    sandbox.power_cut(near.box.name)
+    (near.box.root / "etc/systemd/system/ssh.service").unlink()
+    sandbox.start(near.box.name)
+    first, second = each(hosts, lambda host: deploy(labs[host.name], Wishes("seven")), at_once=1)
+    assert first.outcome.ok
+    assert second.outcome.ok
+    assert far.ssh(BOOT_ID) != boot_id
 
 
 def test_a_box_that_comes_back_as_another(lab: Lab) -> None:
