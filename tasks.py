@@ -238,12 +238,7 @@ def _plan(
             reports = each(
                 hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan, reboot=reboot)
             )
-    cli.report(reports, as_json=as_json, applied=False)
-    if full and not as_json:
-        from strixkit.display.plan import show
-
-        for report in reports:
-            show(report.outcome, unit=True)
+    cli.report(reports, as_json=as_json, applied=False, full=full)
     if code := exit_code(reports):
         raise Exit(code=code)
     if check and any(report.outcome.changes or report.outcome.pending for report in reports):

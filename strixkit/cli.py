@@ -92,8 +92,18 @@ def count(flag: str, value: int) -> int:
     return value
 
 
-def report(reports: Sequence[Report], *, as_json: bool, applied: bool) -> None:
-    """Print the end of a run, for people or as one JSON document."""
-    from strixkit.display.result import document, summary
+def report(reports: Sequence[Report], *, as_json: bool, applied: bool, full: bool = False) -> None:
+    """Print the end of a run, for people or as one JSON document; `full`: with memory plan and unit of each service."""
+    from strixkit.display.result import document, reboots, summary
 
-    print(document(reports) if as_json else "\n".join(summary(reports, applied=applied)))
+    if as_json:
+        print(document(reports))
+        return
+    print("\n".join(summary(reports, applied=applied)))
+    if full:
+        from strixkit.display.plan import show
+
+        for item in reports:
+            show(item.outcome, unit=True)
+    for line in reboots(reports):
+        print(line)

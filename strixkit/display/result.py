@@ -30,10 +30,17 @@ def summary(reports: Sequence[Report], *, applied: bool) -> list[str]:
         outcome = report.outcome
         lines += [f"{outcome.host}  note: {clean(note)}" for note in outcome.notes]
         lines += _applied(outcome) if applied else _planned(outcome)
-        if outcome.pending and not outcome.lost:
-            command = f"invoke deploy --host {outcome.host} --reboot"
-            lines.append(f"{outcome.host}  reboot needed for: {one_line(names(outcome.pending))} ({command})")
     return lines
+
+
+def reboots(reports: Sequence[Report]) -> list[str]:
+    """What only a reboot makes so, as the very last lines. Of a host that one has lost, the error says it."""
+    return [
+        f"{outcome.host}  reboot needed for: {one_line(names(outcome.pending))}"
+        f" (invoke deploy --host {outcome.host} --reboot)"
+        for outcome in (report.outcome for report in reports)
+        if outcome.pending and not outcome.lost
+    ]
 
 
 def _applied(outcome: Outcome) -> list[str]:
@@ -67,6 +74,8 @@ def _planned(outcome: Outcome) -> list[str]:
         lines.append(f"{outcome.host}  ~ {change_line(change)}{reason}")
         if change.text and change.found:
             lines += [f"{outcome.host}      {line}" for line in diff_lines(change)]
+    if not outcome.changes:
+        return [*lines, f"{outcome.host}  no change but for a reboot"]
     risky = [change for change in outcome.changes if change.risk is Risk.RESTART]
     restart = ", restarts a service" if risky else ""
     return [*lines, f"{outcome.host}  {_count(outcome)}{restart}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,6 +31,7 @@ from strixkit.resources.base import Resource
 from strixkit.runtime.help import from_recorded, parse_help
 from strixkit.sources.box import header_from
 
+BEFORE_REBOOT = ("memory", "kernel")  # the roles that say whether a reboot is needed
 LOADABLE = {"stock": gguf.STOCK_TYPES, "rocmfp4": gguf.ROCMFP4_TYPES}
 
 
@@ -37,9 +39,9 @@ class Description:
     """Implements `strixkit.engine.converge.Describe` for one host.
 
     profiles: service name -> profile that is wanted instead of the inventory's (`invoke switch`).
-    preview: no box answers; use what the catalogue recorded of the runtime, and say so.
+    preview: nothing is done; use what the catalogue recorded of a runtime that is not there, and say so.
     replan: running releases do not keep their choice.
-    reboot: a reboot is allowed.
+    reboot: a reboot is allowed. A preview plans the services as they will be after it.
     """
 
     def __init__(
@@ -79,9 +81,13 @@ class Description:
         facts = facts_in(answer, self.host.name)
         distribution = self._distribution(facts)
         runtime = self._runtime(answer.get("runtime") or {})
-        context = HostContext(self.host, facts, runtime, (), may_reboot=self.reboot, distribution=distribution)
+        context = HostContext(self.host, facts, runtime, (), distribution=distribution)
+        planned_on = facts
+        if self.preview and self.reboot:
+            planned_on = self._after_reboot(context)
+        context.may_reboot = self.reboot and not self.preview  # nothing waits in a preview
         try:
-            context.services, unfit = tuple(self._services(facts, answer, context.runtime)), None
+            context.services, unfit = tuple(self._services(planned_on, answer, context.runtime)), None
         except InputError as error:
             unfit = error  # of no matter where a reboot comes first, which brings the GPU's limit of memory
         by_role = self._by_role(context)
@@ -92,6 +98,9 @@ class Description:
                 f"runtime {context.runtime.name}: flags as recorded in the catalogue "
                 f"({self.runtime.recorded.version}); the binary itself is asked before anything is stopped"
             )
+        if planned_on is not facts and planned_on.gpu is not None:
+            gib = planned_on.gpu.gtt_total_bytes >> 30
+            context.notes.append(f"the services are planned with the GTT limit of {gib} GiB that the reboot brings")
         context.notes += [note for state in context.services for note in state.notes(self.host.name)]
         if facts.simulated:
             context.notes.append(f"SIMULATED facts (from /etc/strixkit/facts.d): {', '.join(facts.simulated)}")
@@ -106,11 +115,21 @@ class Description:
         resources = tuple(resource for wished in by_role.values() for resource in wished)
         return Desired(resources, context.complete, tuple(context.notes), shown)
 
-    def _by_role(self, context: HostContext) -> dict[str, tuple[Resource, ...]]:
+    def _by_role(self, context: HostContext, only: Collection[str] | None = None) -> dict[str, tuple[Resource, ...]]:
         """What each role wishes, in their order: a later one sees what an earlier one noted in the context."""
         roles = importlib.import_module("roles")
         names = [name for name in roles.ORDER if self.host.provisioning.enabled or name not in roles.PROVISIONING]
+        names = [name for name in names if only is None or name in only]
         return {name: tuple(importlib.import_module(f"roles.{name}.role").resources(context)) for name in names}
+
+    def _after_reboot(self, context: HostContext) -> Facts:
+        """The facts as a reboot will make them, as far as services are planned on them: the limit of GTT."""
+        facts, scratch = context.facts, replace(context, may_reboot=True, arguments=[], notes=[])
+        self._by_role(scratch, only=BEFORE_REBOOT)
+        gib = gtt.wished(facts, self.host.provisioning, self.host.name)
+        if not scratch.reboots or facts.gpu is None or gib is None or facts.gpu.gtt_total_bytes == gib << 30:
+            return facts
+        return facts.model_copy(update={"gpu": facts.gpu.model_copy(update={"gtt_total_bytes": gib << 30})})
 
     def _distribution(self, facts: Facts) -> Distribution | None:
         """Which release it is; nobody needs to know where only services are deployed."""

@@ -33,3 +33,15 @@ def test_one_change_is_no_changes() -> None:
 def test_what_a_gate_could_not_confirm(checks: Any, wanted: str) -> None:
     [line] = lines([{**GATED, "checks": checks}])
     assert line == f"2026-11-24T12:00:00+00:00  release 0123456789ab of main passed the gate{wanted}"
+
+
+def test_a_reboot_and_what_it_was_for() -> None:
+    entry = {
+        "event": "reboot",
+        "at": "now",
+        "who": "root@vm",
+        "what": "deploy",
+        "why": "ttm.pages_limit",
+        "boot_id": "x",
+    }
+    assert lines([entry]) == ["now  reboots for ttm.pages_limit, by root@vm's deploy"]

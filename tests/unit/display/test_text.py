@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from strixkit.config.host import Host
 from strixkit.display.journal import lines as journal_lines
-from strixkit.display.result import document, dump, failure, summary
+from strixkit.display.result import document, dump, failure, reboots, summary
 from strixkit.display.text import change_line, clean, diff_lines
 from strixkit.engine.values import Outcome
 from strixkit.errors import RemoteError
@@ -82,3 +82,24 @@ def test_a_change_reads_from_to_and_risk() -> None:
 def test_a_text_change_is_shown_as_a_diff() -> None:
     change = Change(resource="file:/x", field="content", found="a\nb", wanted="a\nc", text=True)
     assert diff_lines(change)[-2:] == ["-b", "+c"]
+
+
+def test_a_reboot_that_is_needed_is_the_last_line_and_no_failure() -> None:
+    names = ("ttm.pages_limit (live)", "amd_iommu (live)")
+    pending = [
+        Change(resource="kernel_arguments:boot", field=name, found="absent", wanted="x", risk=Risk.REBOOT)
+        for name in names
+    ]
+    done = Outcome("strix01", pending=pending)
+    assert done.ok
+    assert summary([Report(done, 0)], applied=True) == ["strix01  unchanged (0 round trips)"]
+    line = "strix01  reboot needed for: ttm.pages_limit, amd_iommu (invoke deploy --host strix01 --reboot)"
+    assert reboots([Report(done, 0)]) == [line]
+    planned = summary([Report(done, 0)], applied=False)
+    assert planned[0] == "strix01  ~ kernel_arguments:boot  ttm.pages_limit (live): absent -> x  [reboot]"
+    assert planned[-1] == "strix01  no change but for a reboot"
+    [host] = json.loads(document([Report(done, 0)]))["hosts"]
+    assert [change["field"] for change in host["pending"]] == list(names)
+    assert host["ok"]
+    lost = Outcome("strix01", pending=pending, error="it did not come back", lost="did not come back")
+    assert reboots([Report(lost, 1)]) == []

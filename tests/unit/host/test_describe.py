@@ -165,3 +165,29 @@ def test_an_unknown_distribution_is_refused_only_where_it_would_be_provisioned()
         Description(host, preview=True).desired(answer)
     alone = host.model_copy(update={"provisioning": Provisioning(enabled=False)})
     assert Description(alone, preview=True).desired(answer).resources
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_preview_with_a_reboot_plans_the_services_as_they_will_be_after_it(size: int) -> None:
+    answer = json.loads((DATA / f"facts/bare/framework-{size}gb.json").read_text())
+    services = {"main": Service(profile="coding", model="qwen3.6-27b-mtp")}
+    host = Host(name="strix01", address="strix01", runtime="rocmfp4", services=services)
+    now, then = (Description(host, preview=True, reboot=reboot).desired(answer) for reboot in (False, True))
+    limit = {64: 54, 128: 108}[size]
+    note = f"the services are planned with the GTT limit of {limit} GiB that the reboot brings"
+    assert (note in now.notes, note in then.notes) == (False, True)
+    [before], [after] = now.shown["services"], then.shown["services"]
+    assert before.plan.budget_mib < after.plan.budget_mib <= limit * 1024
+    assert then.complete
+    arguments = [item for item in then.resources if item.kind == "kernel_arguments"]
+    assert arguments == [item for item in now.resources if item.kind == "kernel_arguments"] != []
+
+
+def test_a_deploy_that_may_reboot_lets_the_services_wait_for_it() -> None:
+    answer = json.loads((DATA / "facts/bare/framework-128gb.json").read_text())
+    services = {"main": Service(profile="coding", model="qwen3.6-27b-mtp", source=ModelSource(controller=str(MODEL)))}
+    host = Host(name="strix01", address="strix01", runtime="debian", services=services)
+    desired = Description(host, reboot=True).desired(answer)
+    assert not desired.complete
+    assert not [item for item in desired.resources if isinstance(item, Release)]
+    assert any("planned after the reboot" in note for note in desired.notes)
