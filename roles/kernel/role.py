@@ -12,7 +12,8 @@ from strixkit.resources.kernel_arguments import KernelArguments
 
 def resources(host: HostContext) -> Iterator[Resource]:
     """One resource of all arguments that the roles before want, where a boot loader gives them to the kernel."""
-    host.notes += [f"kernel: {verdict.words}" for verdict in verdicts(host.facts) if verdict.verdict != "ok"]
+    if host.facts.gpu is not None:
+        host.notes += [f"kernel: {known.words}" for known in verdicts(host.facts) if known.verdict != "ok"]
     if not host.arguments:
         return
     if why := _skipped(host):
