@@ -15,14 +15,14 @@ DEBIAN = (
     *("tuned", "power-profiles-daemon", "tlp", "sudo", "sudo-rs"),
 )
 FEDORA = (
-    *("kernel-core-{kernel}", "linux-firmware", "amd-gpu-firmware", "grubby"),
+    *("linux-firmware", "amd-gpu-firmware", "grubby"),  # the kernel's version is in its release
     *("mesa-vulkan-drivers", "vulkan-loader", "vulkan-loader-devel", "vulkan-tools", "glslc", "spirv-headers-devel"),
     *("rocm-core", "rocm-hip", "rocm-hip-devel", "rocm-runtime", "rocminfo", "hipcc", "amdrocm*", "amdgpu-*"),
     *("hipblas", "hipblas-devel", "rocblas", "rocblas-devel"),
     *("tuned", "tuned-ppd", "power-profiles-daemon", "tlp", "sudo", "sudo-rs"),
 )
 DPKG = ("dpkg-query", "--show", "--showformat=${db:Status-Status}\\t${Package}\\t${Version}\\n", "--")
-RPM = ("rpm", "--query", "--all", "--queryformat=installed\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n", "--")
+RPM = ("rpm", "--query", "--all", "--queryformat=installed\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n")
 
 
 def software(machine: Machine) -> Dict[str, Any]:

@@ -282,10 +282,10 @@ def test_a_package_that_was_removed_is_not_installed(made: Made) -> None:
 
 
 def test_packages_of_fedora(made: Made) -> None:
-    said = "installed\tkernel-core\t6.18.9-200.fc43\ninstalled\tamd-gpu-firmware\t20260110-1.fc43\n"
+    said = "installed\ttuned-ppd\t2.26.0-1.fc43\ninstalled\tamd-gpu-firmware\t20260110-1.fc43\n"
     facts = facts_of(made({"/usr/bin/dnf": "", **commands(**{"rpm --query --all": said})}))
     assert facts.package_manager == "dnf"
-    assert facts.packages == {"amd-gpu-firmware": "20260110-1.fc43", "kernel-core": "6.18.9-200.fc43"}
+    assert facts.packages == {"amd-gpu-firmware": "20260110-1.fc43", "tuned-ppd": "2.26.0-1.fc43"}
 
 
 def test_facts_of_files_win_and_are_named(made: Made) -> None:
