@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.evidence import ServiceUser, Unit
 from strixkit.doctor.services import on_rocm, units
-from strixkit.doctor.texts import GITHUB, NO_GPU, issue
+from strixkit.doctor.texts import GITHUB, issue, no_gpu
 
 KFD = "/dev/kfd"
 RENDER = "/dev/dri/renderD"
@@ -50,7 +50,7 @@ def _nodes(examined: Examined, user: ServiceUser) -> Iterator[Point]:
     elif any(path.startswith(RENDER) for path in needed):
         yield good(f"user {user.name} may use {', '.join(sorted(needed))}")
     elif examined.facts.gpu is None:
-        yield skip(NO_GPU)
+        yield skip(no_gpu(examined.facts))
     elif any(key.startswith("gpu") for key in examined.facts.simulated):
         yield skip("there is no /dev/dri/renderD*: the GPU is SIMULATED")
     else:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
-from strixkit.doctor.texts import GITHUB, NO_GPU, ROCM_ISSUES
+from strixkit.doctor.texts import GITHUB, ROCM_ISSUES, no_gpu
 
 PACKAGES = ("firmware-amd-graphics", "linux-firmware", "linux-firmware-amd-graphics", "amd-gpu-firmware")
 BAD_RELEASE = re.compile(r"(?<!\d)20251125(?!\d)")
@@ -18,7 +18,7 @@ def firmware_mes(examined: Examined) -> Iterator[Point]:
     """The loaded MES firmware, the installed package, and whether the initramfs has it."""
     facts, evidence = examined.facts, examined.evidence
     if facts.gpu is None:
-        yield skip(NO_GPU)
+        yield skip(no_gpu(examined.facts))
         return
     mes = evidence.mes
     if mes is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.services import on_rocm, rocm_concerns, units
-from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, NO_GPU, VULKAN_ONLY, gib, issue
+from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, VULKAN_ONLY, gib, issue, no_gpu
 from strixkit.host.provision import CONTAINER
 from strixkit.resources.base import Change, Risk
 
@@ -29,7 +29,7 @@ def lockup_timeout(examined: Examined) -> Iterator[Point]:
     """How long a compute job may take before the driver resets the GPU, and whether that happened."""
     facts, services = examined.facts, units(examined)
     if facts.gpu is None:
-        yield skip(NO_GPU)
+        yield skip(no_gpu(examined.facts))
         return
     if services and len(on_rocm(examined)) == len(services):
         yield skip("all services compute on ROCm, which the rings' timeout does not concern")
@@ -144,7 +144,7 @@ def wedged_gpu(examined: Examined) -> Iterator[Point]:
     """Processes that no signal ends, and memory that nobody holds."""
     evidence, facts = examined.evidence, examined.facts
     if facts.gpu is None:
-        yield skip(NO_GPU)
+        yield skip(no_gpu(examined.facts))
         return
     running = {unit.name for unit in units(examined) if unit.active in ("active", "activating")}
     reboot = "reboot: nothing else frees it. Next time stop clients first, and give the server time to end"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.services import units
-from strixkit.doctor.texts import AMD_PAGE, GITHUB, NO_GPU, PAGE, ROCM_ISSUES, gib, issue
+from strixkit.doctor.texts import AMD_PAGE, GITHUB, PAGE, ROCM_ISSUES, gib, issue, no_gpu
 from strixkit.host.gtt import BIOS, LARGE_CARVE_OUT, MOST_OF_MEMORY
 from strixkit.planner.facts import Facts, dimm_gib
 
@@ -44,7 +44,7 @@ def gtt_limit(examined: Examined) -> Iterator[Point]:
                 f"the kernel was booted with {word}, which {why}", "let the role memory take it out, then reboot"
             )
     if facts.gpu is None or not facts.gpu.gtt_total_bytes:
-        yield skip("the GPU's mem_info_gtt_total cannot be read" if facts.gpu else NO_GPU)
+        yield skip("the GPU's mem_info_gtt_total cannot be read" if facts.gpu else no_gpu(facts))
         return
     gtt, memory, limit = facts.gpu.gtt_total_bytes, facts.memory.total_bytes, _pages(facts)
     if limit is None:
@@ -91,7 +91,7 @@ def bios_carveout(examined: Examined) -> Iterator[Point]:
     """The memory that the BIOS hides from Linux."""
     gpu = examined.facts.gpu
     if gpu is None:
-        yield skip(NO_GPU)
+        yield skip(no_gpu(examined.facts))
         return
     if not gpu.vram_total_bytes:
         yield skip("the GPU's mem_info_vram_total cannot be read")
@@ -113,7 +113,7 @@ def memory_headroom(examined: Examined) -> Iterator[Point]:
     """What the limit leaves to the rest of the machine, and who else computes on the GPU."""
     facts = examined.facts
     if facts.gpu is None or not facts.gpu.gtt_total_bytes:
-        yield skip("the GPU's mem_info_gtt_total cannot be read" if facts.gpu else NO_GPU)
+        yield skip("the GPU's mem_info_gtt_total cannot be read" if facts.gpu else no_gpu(facts))
         return
     share = facts.gpu.gtt_total_bytes / facts.memory.total_bytes if facts.memory.total_bytes else 1.0
     seen = f"GTT is {share:.0%} of the memory that Linux has"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, doubt, good, skip
 from strixkit.doctor.services import on_rocm, units
-from strixkit.doctor.texts import GITHUB, NO_GPU, issue
+from strixkit.doctor.texts import GITHUB, issue, no_gpu
 from strixkit.host.provision import CONTAINER
 
 PROFILE = "accelerator-performance"
@@ -69,7 +69,7 @@ def _profile(examined: Examined, command: str) -> Iterator[Point]:
 def idle_gpu(examined: Examined) -> Iterator[Point]:
     """Whether the GPU rests while a model is loaded."""
     if examined.facts.gpu is None:
-        yield skip(NO_GPU)
+        yield skip(no_gpu(examined.facts))
         return
     running = [unit for unit in units(examined) if unit.active == "active"]
     for unit in on_rocm(examined):

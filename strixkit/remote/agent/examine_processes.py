@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from typing import Any, Dict, List
 
 from strixkit.remote.agent.machine import Machine
+from strixkit.remote.agent.unread import Unread
 
 SECONDS_BETWEEN = 1.0
 MOST = 50
+TABLE_BYTES = 1 << 22
 LISTENING = "0A"  # a state in /proc/net/tcp
 Process = Dict[str, Any]
 
@@ -27,7 +28,10 @@ def sleepers(machine: Machine, request: Dict[str, Any]) -> List[Process]:
 
 def _in_state_d(machine: Machine) -> Dict[int, str]:
     found = {}
-    for path in machine.glob("/proc/[0-9]*/stat"):
+    paths = machine.glob("/proc/[0-9]*/stat")
+    if not paths:
+        raise Unread("/proc has no processes")
+    for path in paths:
         text = machine.read(path) or ""
         # The command stands in brackets and may hold anything, brackets too.
         command, _, rest = text.partition("(")[2].rpartition(") ")
@@ -46,8 +50,11 @@ def listeners(machine: Machine, request: Dict[str, Any]) -> List[Process]:
     """Who listens on the wanted ports. pid 0: somebody, but this user may not see who."""
     ports = [int(port) for port in request.get("ports", [])]
     sockets: Dict[str, int] = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in (machine.read(table, 1 << 22) or "").splitlines()[1:]:
+    tables = [machine.read(path, TABLE_BYTES) for path in ("/proc/net/tcp", "/proc/net/tcp6")]
+    if not any(tables):
+        raise Unread("/proc/net/tcp cannot be read")
+    for table in tables:
+        for line in (table or "").splitlines()[1:]:
             words = line.split()
             if len(words) > 9 and words[3] == LISTENING and int(words[1].rpartition(":")[2], 16) in ports:
                 sockets["socket:[%s]" % words[9]] = int(words[1].rpartition(":")[2], 16)
@@ -66,8 +73,7 @@ def listeners(machine: Machine, request: Dict[str, Any]) -> List[Process]:
 def _links(machine: Machine, folder: str) -> List[str]:
     names = []
     for name in machine.names(folder):
-        try:
-            names.append(os.readlink("%s%s/%s" % (machine.root, folder, name)))
-        except OSError:
-            continue
+        target = machine.link("%s/%s" % (folder, name))
+        if target is not None:
+            names.append(target)
     return names

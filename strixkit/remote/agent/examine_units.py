@@ -178,7 +178,7 @@ def devices(machine: Machine, request: Dict[str, Any]) -> List[Dict[str, Any]]:
             continue
         environment = dict(_environment(machine, values), PATH="/usr/bin:/bin", HOME="/", LC_ALL="C.UTF-8")
         environment["MESA_SHADER_CACHE_DISABLE"] = "true"
-        inside = as_user(name, found[1].split(), _one(values, "SupplementaryGroups").split())
+        inside = as_user(name, found[1].split(), sorted(_one(values, "SupplementaryGroups").split()))
         command = [*inside, "env", "--ignore-environment", "--chdir=/"]
         command += ["%s=%s" % pair for pair in sorted(environment.items())]
         listed = machine.run(*command, argv[0], "--list-devices", seconds=LIST_SECONDS)
