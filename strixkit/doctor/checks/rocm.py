@@ -99,7 +99,8 @@ def _source(source: Source, codename: str) -> Iterator[Point]:
     if wanted and source.keys is None:
         yield skip(f"the key of {source.path}: {source.signed_by or 'no signed-by='} cannot be read")
     elif wanted and source.keys != (wanted,):
-        seen = f"{source.signed_by} of {source.path} holds {', '.join(source.keys or ()) or 'no key'}, wanted {wanted} alone"
+        held = ", ".join(source.keys or ()) or "no key"
+        seen = f"{source.signed_by} of {source.path} holds {held}, wanted {wanted} alone"
         yield bad(seen, "strix_rocm in the inventory, then invoke deploy: it fetches and checks the key")
     # The newer repositories have one suite, `stable`, and the release in their address.
     if RADEON in source.uris and codename and source.suites and codename not in source.suites.split():
