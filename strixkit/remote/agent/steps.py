@@ -180,5 +180,5 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "release": activate.write_release,
     "activate": activate.activate,
     "reboot": reboot.reboot,
-    "kernel_arguments": boot.kernel_arguments,
+    **boot.STEPS,
 }

@@ -55,7 +55,8 @@ def observe(machine: Machine, drop_in: str) -> Dict[str, Any]:
 def apply(step: Dict[str, Any], report: Report) -> None:
     """Write or remove the drop-in and let GRUB's own tool make grub.cfg of it. Can be run again at any point."""
     path, text = str(step["path"]), step["text"]
-    for source in ("/etc/default/grub", GRUB_CFG, *Machine().glob("/etc/default/grub.d/*.cfg")):
+    sources = ("/etc/default/grub", GRUB_CFG, *Machine().glob("/etc/default/grub.d/*.cfg"))
+    for source in sources:
         if source != path and not backup.kept(source):  # as found at first: what came later is ours
             backup.keep(source)
     report("drop-in")

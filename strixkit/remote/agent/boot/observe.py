@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict
 
-from strixkit.remote.agent.boot import grub, loader
+from strixkit.remote.agent.boot import entries, grub, grubby, initramfs, loader, modprobe, room, systemd_boot
 from strixkit.remote.agent.machine import Machine
 
 
@@ -13,7 +14,22 @@ def kernel_arguments(question: Dict[str, Any], machine: Machine) -> Dict[str, An
 
     obstacle: why it cannot be changed, and what a person can do.
     """
-    answer: Dict[str, Any] = {"modprobe": [], "initramfs": "", **loader.detect(machine)}
-    if answer["loader"] == "grub":
+    found = loader.detect(machine)
+    answer: Dict[str, Any] = {
+        "modprobe": modprobe.options(machine, (str(name) for name in question["names"])),
+        "initramfs": initramfs.state(machine),
+        **found,
+    }
+    kind = found["loader"]
+    if kind == "none":
+        return answer
+    if kind == "grub":
         answer.update(grub.observe(machine, str(question["drop_in"])))
+        folder = os.path.dirname(loader.GRUB_CFG)
+    else:
+        answer.update(grubby.observe(machine) if kind == "grubby" else systemd_boot.observe(machine))
+        folder = os.path.dirname(entries.paths(machine)[0]) if kind == "systemd-boot" else "/boot/loader/entries"
+    made = initramfs.tool(machine) is not None and bool(answer["modprobe"] or answer["initramfs"])
+    if why := answer.get("obstacle") or room.obstacle(machine, folder, made):
+        answer["obstacle"] = why
     return answer

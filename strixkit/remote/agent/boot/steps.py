@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from strixkit.remote.agent.boot import grub
+from strixkit.remote.agent.boot import grub, grubby, initramfs, modprobe, systemd_boot
 from strixkit.remote.agent.report import Report
+
+LOADERS = {"grub": grub.apply, "grubby": grubby.apply, "systemd-boot": systemd_boot.apply}
 
 
 def kernel_arguments(step: Dict[str, Any], report: Report) -> None:
     """Configure the next boot by the loader that the controller has found."""
-    {"grub": grub.apply}[str(step["loader"])](step, report)
+    LOADERS[str(step["loader"])](step, report)
+
+
+STEPS = {"kernel_arguments": kernel_arguments, "modprobe": modprobe.apply, "initramfs": initramfs.apply}
