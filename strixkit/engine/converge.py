@@ -66,7 +66,7 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
     outcome = Outcome(session.host)
     rebooted = False
     expected: list[Change] = []  # what a reboot was for, until it is seen
-    for _ in range(MAX_STAGES + job.reboot):
+    for _ in range(MAX_STAGES + (1 if job.reboot else 0)):
         try:
             desired, plan = look(session, describe, emit, only=False)
             outcome.notes, outcome.shown, outcome.pending = list(desired.notes), desired.shown, list(plan.pending)

@@ -121,6 +121,13 @@ def journal(lab: Lab, event: str) -> list[dict[str, Any]]:
     return [entry for entry in verbs.journal(lab.host(), verbs.Access(), limit=200) if entry["event"] == event]
 
 
+def wait_for_boot_after(lab: Lab, boot_id: str) -> None:
+    end = time.monotonic() + 60
+    while lab.ssh(BOOT_ID, check=False) in ("", boot_id) and time.monotonic() < end:
+        time.sleep(0.2)
+    lab.ssh("systemctl is-system-running --wait", check=False)
+
+
 def test_without_leave_it_waits_and_is_no_failure(lab: Lab) -> None:
     boot_id = lab.ssh(BOOT_ID)
     outcome = deploy(lab, Wishes("one"), reboot=False)
@@ -248,13 +255,42 @@ def test_a_controller_that_goes_away_while_it_waits_loses_nothing(lab: Lab) -> N
     boot_id = lab.ssh(BOOT_ID)
     with pytest.raises(Abandoned):
         deploy(lab, Wishes("six"), on_event=leave)
-    end = time.monotonic() + 60
-    while lab.ssh(BOOT_ID, check=False) in ("", boot_id) and time.monotonic() < end:
-        time.sleep(0.2)
+    wait_for_boot_after(lab, boot_id)
     outcome = deploy(lab, Wishes("six"))
     assert outcome.ok, outcome.error
     assert outcome.pending == []
     assert lab.ssh("cat /run/live") == "six"
+
+
+@pytest.mark.parametrize("gone", ["controller", "box"])
+def test_interrupted_at_every_point(lab: Lab, gone: str) -> None:
+    """The controller goes away, or the box loses power: the box is up again, serves, and the next deploy goes on."""
+    wishes = [Wishes(f"{gone} {number}") for number in range(9)]
+    assert deploy(lab, wishes[0]).ok
+    points = [text for text in said(lab, "reached") if text.startswith("0:reboot:")]
+    assert points == ["0:reboot:host", "0:reboot:host:stop services", "0:reboot:host:reboot"]
+
+    def leave(event: Event) -> None:
+        if event.kind == "held":
+            if gone == "box":
+                sandbox.power_cut(lab.box.name)
+            raise Abandoned
+
+    for number, point in enumerate(points, 1):
+        assert deploy(lab, wishes[number], reboot=False).ok
+        boot_id = lab.ssh(BOOT_ID)
+        with pytest.raises(Abandoned):
+            deploy(lab, wishes[number], hold_at=point, on_event=leave)
+        if gone == "box":
+            sandbox.start(lab.box.name)
+        else:
+            lab.ssh("touch /run/strixkit/go-on")
+        wait_for_boot_after(lab, boot_id)
+        assert lab.ssh(f"systemctl is-active {SERVICE}") == "active\n"
+        outcome = deploy(lab, wishes[number])
+        assert outcome.ok, (point, outcome.error)
+        assert outcome.pending == []
+        assert lab.ssh("cat /run/live") == wishes[number].value
 
 
 def test_through_a_jump_host(pair: tuple[Lab, Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,8 @@ def test_no_profile_and_no_text_are_bad_input() -> None:
     [
         ["deploy"],
         ["deploy", "--host", "strix1"],
+        ["deploy", "--host", "strix01", "--at-once", "-1"],
+        ["deploy", "--host", "strix01", "--reboot", "--reboot-timeout", "-10"],
         ["switch", "--host", "strix01"],
         ["plan", "--host", "strix01", "--service", "nope"],
         ["audit", "--host", "strix01", "--inventory", "nowhere.yaml"],
@@ -177,6 +179,26 @@ def test_bad_input_is_one_json_document_too(words: list[str]) -> None:
     assert done.returncode == 2
     assert document["hosts"] == []
     assert f"error: {document['error']}" in done.stderr
+
+
+@pytest.mark.parametrize("flags", [[], ["--reboot"]])
+def test_the_plan_of_a_bare_box_ends_with_the_reboot_that_it_needs(flags: list[str]) -> None:
+    bare = ("plan", "--host", "strix01", "--facts", str(ROOT / "tests/data/facts/bare/framework-128gb.json"), *flags)
+    done = invoke(*bare)
+    assert done.returncode == 0, done.stderr
+    needed = "reboot needed for: ttm.pages_limit, amd_iommu (invoke deploy --host strix01 --reboot)"
+    assert done.stdout.splitlines()[-1] == f"strix01  {needed}"
+    assert ("GTT 110,592 MiB" in done.stdout) == bool(flags)
+    assert invoke(*bare, "--check").returncode == 3
+    [host] = json.loads(invoke(*bare, "--json").stdout)["hosts"]
+    assert host["ok"]
+    assert [change["field"] for change in host["pending"]] == ["ttm.pages_limit (live)", "amd_iommu (live)"]
+    assert "reboot" not in {change["risk"] for change in host["changes"]}
+
+
+@pytest.mark.parametrize("verb", ["switch", "rollback"])
+def test_only_a_deploy_reboots(verb: str) -> None:
+    assert "--reboot" not in invoke("--help", verb).stdout
 
 
 def test_another_init_is_refused(tmp_path: Path) -> None:
