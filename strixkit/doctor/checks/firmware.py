@@ -5,42 +5,43 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
+from strixkit.doctor.check import Check, Examined, Point, Verdict, doubt, good, skip
 from strixkit.doctor.texts import GITHUB, ROCM_ISSUES, no_gpu
+from strixkit.doctor.versions import known, point
+from strixkit.host.compatibility import FIRMWARE
+from strixkit.planner.facts import Facts
 
-PACKAGES = ("firmware-amd-graphics", "linux-firmware", "linux-firmware-amd-graphics", "amd-gpu-firmware")
-BAD_RELEASE = re.compile(r"(?<!\d)20251125(?!\d)")
-BAD_MES = re.compile(r"firmware version: 0x0*83\b", re.IGNORECASE)
-UPDATE = "firmware of 20260110 or newer, then update-initramfs -u (Fedora: dracut -f), then reboot"
+VERSION = re.compile(r"firmware version: (0x[0-9a-fA-F]+)")
 
 
 def firmware_mes(examined: Examined) -> Iterator[Point]:
     """The loaded MES firmware, the installed package, and whether the initramfs has it."""
     facts, evidence = examined.facts, examined.evidence
     if facts.gpu is None:
-        yield skip(no_gpu(examined.facts))
+        yield skip(no_gpu(facts))
         return
-    mes = evidence.mes
-    if mes is None:
+    if evidence.mes is None:
         yield skip(f"the loaded firmware: {evidence.why_unread('mes')}")
-    elif any(BAD_MES.search(line) for line in mes):
-        yield bad(f"the loaded firmware is known to hang: {'; '.join(mes)}", UPDATE)
-    else:
-        yield good("; ".join(mes))
-    installed = {name: facts.packages[name] for name in PACKAGES if name in facts.packages}
-    for name, version in installed.items():
-        if BAD_RELEASE.search(version):
-            seen = f"{name} {version} is the release of which MES 0x83 hangs the GPU"
-            # What is loaded came from the initramfs; the package bites when that is written anew.
-            yield bad(seen, UPDATE) if mes is None else doubt(f"{seen}, when it is loaded", UPDATE)
-        else:
-            yield good(f"{name} {version}")
-    if not installed and facts.packages:
+    for line in evidence.mes or ():
+        yield from _loaded(facts, line)
+    packages = known(facts, FIRMWARE)
+    for verdict in packages:
+        found = point(verdict)
+        # What is loaded came from the initramfs, and is no bad one: the package bites when that is written anew.
+        later = found.verdict is Verdict.FAIL and evidence.mes is not None
+        yield doubt(f"{found.seen}, when it is loaded", found.do) if later else found
+    if not packages:
         yield skip("no package of the GPU's firmware is known here")
     times = evidence.initramfs
     if times is not None and 0 < times.image_time < times.firmware_time:
         seen = f"{times.image} is older than {times.package}: the GPU may still get the firmware of before"
         yield doubt(seen, "update-initramfs -u (Fedora: dracut -f), then reboot")
+
+
+def _loaded(facts: Facts, line: str) -> Iterator[Point]:
+    version = VERSION.search(line)
+    found = [point(item) for item in known(facts, ("mes",), {"mes": version[1]})] if version else []
+    yield from found or [good(line)]
 
 
 CHECKS = {

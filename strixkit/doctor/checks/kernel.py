@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
-from strixkit.doctor.services import on_rocm, rocm_concerns, units
+from strixkit.doctor.services import no_units, on_rocm, rocm_concerns, units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, VULKAN_ONLY, gib, issue, no_gpu
+from strixkit.doctor.versions import known
 from strixkit.host.provision import CONTAINER
 from strixkit.resources.base import Change, Risk
 
@@ -78,7 +79,8 @@ def kfd_cwsr(examined: Examined) -> Iterator[Point]:
         yield good(f"kernel {facts.kernel} has cwsr_size and ctl_stack_size")
         return
     seen = f"kernel {facts.kernel} says no {' and no '.join(missing)} of gfx1151: ROCm computes wrong or crashes"
-    do = "6.18.4 or newer (Ubuntu 24.04: HWE 6.17.0-19.19, OEM 6.14.0-1018), or stay on Vulkan: strix_rocm: none"
+    floor = next((item.todo for item in known(facts, ("Linux",)) if item.todo), "a newer kernel, then reboot")
+    do = f"{floor}; or stay on Vulkan: strix_rocm: none"
     needed = examined.wishes.rocm != "none" or on_rocm(examined)
     yield bad(seen, do) if needed else doubt(f"{seen}; no service uses it", do)
 
@@ -154,7 +156,9 @@ def wedged_gpu(examined: Examined) -> Iterator[Point]:
         if not LOADS.search(process.command):
             continue
         seen = f"{process.command} ({process.pid}) waits in the kernel (state D)"
-        if process.unit in running:
+        if examined.evidence.units is None:
+            yield skip(f"{seen}; whose it is: {no_units(examined)}")
+        elif process.unit in running:
             yield doubt(f"{seen}; it belongs to {process.unit}", "it may be reading its model: look again in a minute")
         else:
             yield bad(f"{seen} and belongs to no running service", reboot)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
-from strixkit.doctor.services import units
+from strixkit.doctor.services import no_units, units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, PAGE, ROCM_ISSUES, gib, issue, no_gpu
 from strixkit.host.gtt import BIOS, LARGE_CARVE_OUT, MOST_OF_MEMORY
 from strixkit.planner.facts import Facts, dimm_gib
@@ -121,6 +121,9 @@ def memory_headroom(examined: Examined) -> Iterator[Point]:
         yield doubt(f"{seen}: a model that fills it freezes the machine", "a lower strix_gtt_gib: at most nine tenths")
     else:
         yield good(seen)
+    if examined.evidence.units is None:
+        yield skip(f"who else has the GPU open: {no_units(examined)}")
+        return
     ours = {unit.pid for unit in units(examined)}
     others = {(user.pid, user.command) for user in facts.gpu_users if user.pid not in ours}
     loads = sorted(f"{command} ({pid})" for pid, command in others if OTHER_LOADS.search(command))

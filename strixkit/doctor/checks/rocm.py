@@ -10,6 +10,7 @@ from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, g
 from strixkit.doctor.evidence import Source, Unit
 from strixkit.doctor.services import log_lines, no_units, on_rocm, rocm_concerns, rocm_installed, units, value_of
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, ROCM_ISSUES, VULKAN_ONLY, gib, issue
+from strixkit.doctor.versions import known, point
 
 OVERRIDE = "HSA_OVERRIDE_GFX_VERSION"
 GFX = "11.5.1"
@@ -65,6 +66,7 @@ def rocm_packages(examined: Examined) -> Iterator[Point]:
     if not rocm_concerns(examined):
         yield skip(VULKAN_ONLY)
         return
+    yield from map(point, known(facts, [f"ROCm in {folder}" for folder in facts.rocm]))
     if evidence.policy is None or evidence.sources is None:
         section = "policy" if evidence.policy is None else "sources"
         if found := rocm_installed(facts):
@@ -222,8 +224,9 @@ CHECKS = {
         group="rocm",
         question="Is there one ROCm, from one place?",
         looks_at="AMD's repositories in apt's sources (suite against VERSION_CODENAME, trusted=yes), the pins, whose "
-        "rocminfo, hipcc and rocm-cmake are installed (apt-cache policy), and how many ROCm are below /opt. "
-        "Keys by their fingerprints. Not looked at: whether a key has expired, which apt-get update tells.",
+        "rocminfo, hipcc and rocm-cmake are installed (apt-cache policy), and how many ROCm are below /opt "
+        "and their versions. Keys by their fingerprints. Not looked at: whether a key has expired, which "
+        "apt-get update tells.",
         why="Ubuntu 24.04's universe has rocminfo and hipcc 5.7, which win over AMD's without a pin: `Depends: "
         "rocminfo (= 1.0.0.70204) but 5.7.1 is to be installed`. repo.radeon.com has no suite for 26.04. "
         "Libraries of two generations in one process end in `undefined symbol`.",

@@ -161,7 +161,7 @@ def ports(examined: Examined) -> Iterator[Point]:
         if others:
             seen = f"port {port} of service {service} is taken by {others[0].command} ({others[0].pid})"
             yield bad(seen, f"stop it, or another port for service {service} in the inventory")
-        elif any(not item.pid for item in there) and name not in active:
+        elif any(not item.pid for item in there) and examined.evidence.units is not None and name not in active:
             seen = f"port {port} of service {service} is taken, and the service does not run"
             yield bad(seen, f"as root: ss -ltnp 'sport = :{port}'")
         elif any(not item.pid for item in there):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, doubt, good, skip
-from strixkit.doctor.services import on_rocm, units
+from strixkit.doctor.services import no_units, on_rocm, units
 from strixkit.doctor.texts import GITHUB, issue, no_gpu
+from strixkit.doctor.versions import known, point
 from strixkit.host.provision import CONTAINER
 
 PROFILE = "accelerator-performance"
-MESA_PACKAGES = ("mesa-vulkan-drivers", "mesa-vulkan-drivers.x86_64")
-LEAST_MESA = (25, 2, 8)
+MESA = "mesa-vulkan-drivers"
 IDLE_PERCENT = 10
 QUEUES = "GPU_MAX_HW_QUEUES"
 
@@ -32,14 +31,10 @@ def speed(examined: Examined) -> Iterator[Point]:
             yield doubt("the IOMMU is on: prompts are 5 to 12 % slower", f"strix_iommu: off: {command} --reboot")
         else:
             yield good("the IOMMU is off")
-    mesa = next((facts.packages[name] for name in MESA_PACKAGES if name in facts.packages), "")
-    found = re.match(r"(?:\d+:)?(\d+)\.(\d+)\.(\d+)", mesa)
-    if not found:
-        yield skip("Mesa's version is not known: mesa-vulkan-drivers is not installed")
-    elif tuple(int(part) for part in found.groups()) < LEAST_MESA:
-        yield doubt(f"Mesa {mesa} is older than 25.2.8: prompts are some 10 % slower", "Mesa of backports or a PPA")
-    else:
-        yield good(f"Mesa {mesa}")
+    mesa = known(facts, (MESA,))
+    if not mesa:
+        yield skip(f"Mesa's version is not known: {MESA} is not installed")
+    yield from map(point, mesa)
 
 
 def _profile(examined: Examined, command: str) -> Iterator[Point]:
@@ -78,7 +73,7 @@ def idle_gpu(examined: Examined) -> Iterator[Point]:
             yield doubt(f"{unit.name} runs with {QUEUES}={queues}", f"{QUEUES}: 1 in strix_environment")
     samples = examined.evidence.busy_percent
     if not running:
-        yield skip("no service runs, so there is nothing to be idle")
+        yield skip("no service runs, so there is nothing to be idle" if units(examined) else no_units(examined))
     elif samples is None:
         yield skip(f"gpu_busy_percent: {examined.evidence.why_unread('busy_percent')}")
     elif not samples:

@@ -173,13 +173,15 @@ CASES = [
     Case("kfd-cwsr", SKIP, "neither wanted, nor installed, nor used", base=BARE, wanted={"rocm": "none"}),
     # 5
     Case("firmware-mes", PASS, "0x00000080"),
-    Case("firmware-mes", FAIL, "0x00000083", write(MES, "MES feature version: 1, firmware version: 0x00000083\n")),
-    Case("firmware-mes", FAIL, "MES 0x83 hangs", both(packages(linux_firmware="20251125-1"), remove(MES))),
+    Case("firmware-mes", FAIL, "this MES firmware hangs", write(
+        MES, "MES feature version: 1, firmware version: 0x00000083\n")),
+    Case("firmware-mes", FAIL, "its MES firmware 0x83 hangs", both(packages(linux_firmware="20251125-1"), remove(MES))),
     Case("firmware-mes", WARN, "when it is loaded", packages(linux_firmware="20251125-1")),
     Case("firmware-mes", WARN, "is older than linux-firmware", says(
         "stat --format=%Y /var/lib/dpkg/info/linux-firmware.list", "1795248000")),
     Case("firmware-mes", SKIP, "amdgpu_firmware_info is not there", remove(MES)),
     Case("firmware-mes", SKIP, "no package of the GPU's firmware", packages(linux_firmware=None)),
+    Case("firmware-mes", WARN, "between the release that hangs", packages(linux_firmware="20251201-1")),
     # 6
     Case("rocm-mmap", PASS, "--no-mmap", on_rocm()),
     Case("rocm-mmap", PASS, "--load-mode none", on_rocm(arguments=("--load-mode", "none"))),
@@ -253,6 +255,7 @@ CASES = [
     Case("rocm-packages", WARN, "has suite noble, this is resolute", both(radeon_source, radeon_pin, amd_policy)),
     Case("rocm-packages", WARN, "several ROCm are installed", both(
         write("/opt/rocm-7.2.4/.info/version", "7.2.4-1\n"), write("/opt/rocm-7.2.1/.info/version", "7.2.1-1\n"))),
+    Case("rocm-packages", FAIL, "7.10.0-1: does not work", write("/opt/rocm-7.10.0/.info/version", "7.10.0-1\n")),
     Case("rocm-packages", SKIP, "apt-cache gives no answer", silent("apt-cache")),
     Case("rocm-packages", SKIP, "no package of ROCm is installed yet", base=BARE),
     Case("rocm-packages", SKIP, "this is no system of apt", remove("/usr/bin/apt-get")),
@@ -331,7 +334,7 @@ CASES = [
     Case("speed", WARN, "active profile is balanced", says("tuned-adm active", "Current active profile: balanced")),
     Case("speed", WARN, "finds settings that are not so", says("tuned-adm verify", exit=1)),
     Case("speed", WARN, "the IOMMU is on", write("/sys/kernel/iommu_groups/0/type", "DMA-FQ\n")),
-    Case("speed", WARN, "Mesa 25.0.7-2 is older", packages(mesa_vulkan_drivers="25.0.7-2")),
+    Case("speed", WARN, "25.0.7-2: older than 25.2.8", packages(mesa_vulkan_drivers="25.0.7-2")),
     Case("speed", SKIP, "tuned-adm verify gives no answer", silent("tuned-adm verify")),
     Case("speed", SKIP, "Mesa's version is not known", packages(mesa_vulkan_drivers=None)),
     Case("speed", SKIP, "a container has no power settings", write("/run/systemd/container", "systemd-nspawn\n")),
@@ -340,7 +343,8 @@ CASES = [
     Case("idle-gpu", WARN, "100 % busy or more", write(f"{GPU}/gpu_busy_percent", "100\n")),
     Case("idle-gpu", WARN, "GPU_MAX_HW_QUEUES=4", on_rocm(environment={**ENVIRONMENT, "GPU_MAX_HW_QUEUES": "4"})),
     Case("idle-gpu", SKIP, "no gpu_busy_percent", remove(f"{GPU}/gpu_busy_percent")),
-    Case("idle-gpu", SKIP, "no service runs", base=BARE),
+    Case("idle-gpu", SKIP, "no service runs", deployed(active="failed")),
+    Case("idle-gpu", SKIP, "no service is deployed", base=BARE),
     # 21
     Case("sudo-rs", PASS, "needs no password"),
     Case("sudo-rs", PASS, "1.9.15", base=BARE, asked_password=True),
