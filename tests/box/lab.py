@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from strixkit.config.host import Host, Service
+from strixkit.config.host import Host, Provisioning, Service
 from strixkit.config.source import ModelSource
 from strixkit.engine.events import Event
 from strixkit.engine.values import Outcome
@@ -37,6 +38,7 @@ class Lab:
     listen: str | None = None
     more: dict[str, int] = field(default_factory=dict)  # other services beside `main`: name -> port
     environment: dict[str, str] = field(default_factory=lambda: {"GGML_VK_VISIBLE_DEVICES": "0"})
+    provisioning: Provisioning = field(default_factory=Provisioning)
     events: list[Event] = field(default_factory=list)
 
     def host(self) -> Host:
@@ -51,6 +53,7 @@ class Lab:
             known_hosts=str(self.client / "known_hosts"),
             runtime=self.runtime,
             environment=self.environment,
+            provisioning=self.provisioning,
             services={
                 name: Service(profile=self.profile, model="tiny", source=source, port=port, listen=self.listen)
                 for name, port in ports.items()
@@ -95,6 +98,12 @@ class Lab:
         if check and done.returncode != 0:
             raise AssertionError(f"{command}: exit {done.returncode}: {done.stderr}")
         return done.stdout
+
+    def put(self, file: Path, path: str) -> None:
+        """Copy a file to the box."""
+        with file.open("rb") as data:
+            command = ["ssh", *self.options(), f"root@{self.box.address}", f"cat > {shlex.quote(path)}"]
+            subprocess.run(command, stdin=data, check=True, timeout=60)
 
     def options(self) -> list[str]:
         """The options of ssh that make it use the boxes' key and known_hosts only."""

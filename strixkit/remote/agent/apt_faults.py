@@ -53,12 +53,12 @@ def explained(said: str, source: str, key_url: str) -> str:
     """What is wrong with the deb822 source, apt's words, and the next step."""
     names = _names(source, key_url)
     fault = next((fault for fault in FAULTS if re.search(fault.said, said)), OTHER)
-    lines = [line.strip() for line in said.splitlines() if re.match(r"\s*(E:|W:|Err:|\d{3} )", line)]
+    lines = dict.fromkeys(line.strip() for line in said.splitlines() if re.match(r"\s*(E:|W:|\d{3} )", line))
     return "%s %s: %s; nothing was put in place\n  apt says: %s\n  next: %s" % (
         names["uri"],
         names["suite"],
         fault.means.format(**names),
-        " ".join(lines[:MOST_LINES])[:MOST_CHARACTERS],
+        " ".join(list(lines)[:MOST_LINES])[:MOST_CHARACTERS],
         fault.following.format(**names),
     )
 

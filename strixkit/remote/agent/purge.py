@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import subprocess
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from strixkit.remote.agent import apt
 from strixkit.remote.agent.report import Report
@@ -20,18 +20,27 @@ def unwanted(names: List[str]) -> Dict[str, Any]:
     names: a package, or `package=pattern` for those versions of it only, as in fnmatch. A package that was removed
     and has left its configuration counts as well: that may hold sources of apt.
     """
+    installed, left = _unwanted(names)
+    found = {**installed, **{name: version + " (its configuration)" for name, version in left.items()}}
+    return {"found": found, "along": sorted(set(_purged(list(installed))) - set(installed))}
+
+
+def _unwanted(names: List[str]) -> Tuple[Dict[str, str], Dict[str, str]]:
+    """Name -> version of those that are installed, and of those that have left their configuration."""
     patterns = {name: pattern for name, _, pattern in (word.partition("=") for word in names)}
-    found = {}
+    installed, left = {}, {}
     for name, (status, version) in apt.states(sorted(patterns)).items():
         if status == "config-files" and not patterns[name]:
-            found[name] = version + " (its configuration)"
+            left[name] = version
         elif status not in ("not-installed", "config-files") and fnmatch.fnmatch(version, patterns[name] or "*"):
-            found[name] = version
-    return {"found": found, "along": sorted(set(_purged(list(found))) - set(found)) if found else []}
+            installed[name] = version
+    return installed, left
 
 
 def _purged(names: List[str]) -> List[str]:
     """What a purge of `names` takes away: them, what needs them, and what nobody needs any more without them."""
+    if not names:
+        return []
     orphans = _simulated("autoremove")
     return [name for name in _simulated("--auto-remove", "purge", "--", *names) if name in names or name not in orphans]
 
@@ -51,9 +60,18 @@ def purge(step: Dict[str, Any], report: Report) -> None:
     """Remove packages with their configuration, and what only they have needed."""
     apt.wait_for_lock(report, float(step.get("wait_seconds", apt.WAIT_SECONDS)))
     subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
-    names = list(unwanted([str(name) for name in step["packages"]])["found"])
-    if not names:
-        return
-    going = sorted({*names, *_purged(names)})
-    report("apt-get purge " + " ".join(names))
-    apt.apt_get("purge", "--", *going)
+    installed, left = _unwanted([str(name) for name in step["packages"]])
+    if installed:
+        report("apt-get purge " + " ".join(installed))
+        apt.apt_get("purge", "--", *sorted({*installed, *_purged(list(installed))}))
+    if left:  # apt does not know a package that no repository has and that is not installed
+        report("dpkg --purge " + " ".join(left))
+        done = subprocess.run(
+            ["dpkg", "--purge", *left],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise RuntimeError("dpkg --purge failed (exit %d):\n%s" % (done.returncode, done.stdout.strip()[-2000:]))

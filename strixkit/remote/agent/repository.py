@@ -20,7 +20,7 @@ from strixkit.remote.agent.report import Report
 KEYRINGS = "/etc/apt/keyrings"
 SOURCES = "/etc/apt/sources.list.d"
 PREFERENCES = "/etc/apt/preferences.d"
-TRIAL = "/run/strixkit/apt-trial"
+TRIAL = "/run/strixkit-apt"  # not in /run/strixkit, which is closed to the user that apt downloads as
 DOWNLOAD_SECONDS = 60
 UPDATE_SECONDS = 300
 # The trial reads and writes nothing of the box's own apt, and runs none of its hooks. -c is read last, so it wins.
@@ -145,7 +145,7 @@ def _proxies() -> Dict[str, str]:
 def try_alone(source: str, keyring: str, key: bytes, key_url: str) -> None:
     """Let apt read this source and no other. Raises RuntimeError that says what is wrong with it, and the next step."""
     shutil.rmtree(TRIAL, ignore_errors=True)
-    for folder in ("sources.list.d", "lists/partial", "cache/archives/partial"):
+    for folder in ("sources.list.d", "lists", "cache/archives"):  # apt makes the folders below with their owner
         os.makedirs(os.path.join(TRIAL, folder), mode=0o755)
     try:
         atomic.write(TRIAL + "/key.gpg", key, 0o644)
@@ -179,7 +179,7 @@ def try_beside(step: Dict[str, Any], path: str) -> None:
     finally:
         shutil.rmtree(TRIAL, ignore_errors=True)
     if code != 0:
-        errors = " ".join(line for line in said.splitlines() if line.startswith("E:"))[:600]
+        errors = " ".join(dict.fromkeys(line for line in said.splitlines() if line.startswith("E:")))[:600]
         raise RuntimeError(
             "apt would refuse its sources with %s among them; nothing was put in place\n  apt says: %s\n"
             "  next: on the box: grep -rn %s /etc/apt/sources.list /etc/apt/sources.list.d, and take it out there"

@@ -1,0 +1,107 @@
+"""The role `rocm` on an embedded box: AMD's repository is one that the test serves, by other data of the role.
+
+AMD's own is not asked. The packages have the names, the dependencies and the kind of versions of the real ones.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from roles.rocm import sources
+from strixkit.config.host import Provisioning
+from tests.box.aptrepo import SOON, THEN, TOOLS, Keys, Package, Server, serving
+from tests.box.lab import Lab
+
+ORIGIN = "repo.radeon.com"
+ROCMINFO = Package("rocminfo", "1.0.0.70204-93~24.04")  # lower than any distribution's, as AMD's is
+RUNTIME = Package("rocm-hip-runtime-dev", "7.2.4.70204-93~24.04", depends="rocminfo (= 1.0.0.70204-93~24.04), hsa-rocr")
+BLAS = Package("rocblas-dev", "5.2.0.70204-93~24.04", depends="hsa-rocr")
+PACKAGES = [ROCMINFO, RUNTIME, BLAS, Package("hsa-rocr", "1.18.0.70204-93~24.04")]
+NAMES = ["rocm-hip-runtime-dev", "rocblas-dev", "rocminfo"]
+UNIVERSE = Package("rocminfo", "5.7.1-3build1")
+FILES = (
+    "/etc/apt/keyrings/strixkit-rocm.gpg",
+    "/etc/apt/sources.list.d/strixkit-rocm.sources",
+    "/etc/apt/preferences.d/strixkit-rocm",
+)
+
+
+@dataclass
+class Amd:
+    """What the test serves, and the role's data that point there."""
+
+    server: Server
+    keys: Keys
+    fingerprints: dict[str, str]
+    data: Path
+
+    def offer(self, *, at: str = "good", key: str = "amd.asc", suite: str = "noble", fingerprint: str = "") -> None:
+        """Let the role take the repository at `at` with the key file `key`."""
+        repository = {
+            "name": "strixkit-rocm",
+            "uri": f"{self.server.url}/{at}",
+            "components": ["main"],
+            "key_url": f"{self.server.url}/{key}",
+            "fingerprint": fingerprint or self.fingerprints["amd"],
+            "origin": ORIGIN,
+            "replaces": [f"{self.server.url}/"],
+        }
+        chosen = {"suite": suite, "packages": NAMES, "conflicts": ["rocminfo=5.7.*"]}
+        document = {"default": {}, "choices": {"7.2": {"repository": repository, "sets": {"debian-forky": chosen}}}}
+        self.data.write_text(yaml.safe_dump(document))
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Amd]:
+    """Repositories with each fault that one can have, and a good one."""
+    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        pytest.skip(f"a repository needs {', '.join(missing)}")
+    keys = Keys(folder / "gnupg")
+    with serving(folder / "www") as server, pytest.MonkeyPatch.context() as patch:
+        prints = {name: keys.make(name) for name in ("amd", "other")} | {"old": keys.make("old", then=THEN)}
+        server.publish("good", "noble", ORIGIN, PACKAGES, lambda text: keys.sign("amd", text))
+        server.publish("others", "noble", ORIGIN, PACKAGES, lambda text: keys.sign("other", text))
+        server.publish("expired", "noble", ORIGIN, PACKAGES, lambda text: keys.sign("old", text))
+        # As an old copy of a key says it that its owner has renewed. (sqv takes what was signed before the end.)
+        keys.expire(prints["old"], then=SOON)
+        server.publish("unsigned", "noble", ORIGIN, PACKAGES, str.encode)
+        for name, names in {"amd": ["amd"], "other": ["other"], "old": ["old"], "two": ["amd", "other"]}.items():
+            server.put(f"{name}.asc", keys.public(*names))
+        server.put("page.asc", b"<html>the key has moved</html>\n")
+        amd = Amd(server, keys, prints, folder / "defaults.yaml")
+        patch.setattr(sources, "DEFAULTS", amd.data)
+        amd.offer()
+        yield amd
+    keys.end()
+
+
+def wish(lab: Lab, rocm: str | None) -> None:
+    """Set strix_rocm of the box."""
+    lab.provisioning = Provisioning(rocm=rocm)  # type: ignore[arg-type]
+
+
+def versions(lab: Lab, *names: str) -> dict[str, str]:
+    """Installed versions, by dpkg itself."""
+    text = lab.ssh("dpkg-query -W -f='${Package} ${db:Status-Status} ${Version}\\n' " + " ".join(names), check=False)
+    rows = [line.split() for line in text.splitlines()]
+    return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == "installed"}
+
+
+def there(lab: Lab) -> list[str]:
+    """Which of the repository's files are on the box."""
+    return lab.ssh(f"ls -d {' '.join(FILES)} 2>/dev/null", check=False).split()
+
+
+def install_by_hand(lab: Lab, package: Package, folder: Path) -> None:
+    """As somebody has done it before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    deb = package.build(folder)
+    lab.put(deb, f"/root/{deb.name}")
+    lab.ssh(f"dpkg -i /root/{deb.name}")
