@@ -30,6 +30,9 @@ OPENING = (
     "`/var/lib/strixkit/journal.jsonl` has lines for each deploy: who, when, what (`invoke journal --host HOST` prints "
     "them). Where strixkit changes or removes a file that is not its own, the file is first copied to "
     "`/var/lib/strixkit/backup/PATH.1`, with its owner and mode (`.2` when its content is another one the next time).",
+    "Some things are shown and taken out only on a box that is not new: another guide's kernel arguments, files of "
+    "AMDVLK, and lines in `/etc/environment`, `/etc/environment.d` and `/etc/profile.d` that set a variable of the GPU "
+    "to what cannot be right for it. Packages that go take along what needs them, and `invoke plan` names it.",
     "To undo all of it, go from the last line to the first. Each *undo* is a line for root's shell, or words in "
     "brackets where there is none. `rm -r /var/lib/strixkit /var/cache/strixkit` removes journal, backups and what dry "
     "runs have compiled, last of all. `apt-get remove` also takes what was installed before strixkit came: it names "

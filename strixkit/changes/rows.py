@@ -47,6 +47,9 @@ def rows_of(resource: Resource) -> list[Row]:
         key = (f"{change.field.removesuffix(LIVE)}={change.wanted}" if own else name, change.reason)
         before = rows[key].risk if key in rows else Risk.NONE
         rows[key] = Row(kind.replace("_", " "), *key, max(before, change.risk, key=ORDER.index), resource.undo())
+    if not rows:  # a wish that something be absent is quiet on a bare machine
+        why = f"only where it is found: {resource.reason}"
+        return [Row(kind.replace("_", " "), name, why, Risk.NONE, resource.undo())]
     return list(rows.values())
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from strixkit.changes.page import page
 from strixkit.changes.rows import Row, Variant, merged, only_on, rows_of
+from strixkit.resources.absent_packages import AbsentPackages
 from strixkit.resources.base import Answer, Change, Resource, Risk
 from strixkit.resources.directory import Directory
 from strixkit.resources.packages import Packages
@@ -43,6 +44,11 @@ def _row(name: str) -> Row:
 def test_a_resource_is_one_row_whatever_number_of_differences() -> None:
     packages = Packages(label="tools", names=("gcc", "make"), reason="to build")
     assert rows_of(packages) == [Row("packages", "tools", "to build", Risk.NONE, "apt-get remove gcc make")]
+
+
+def test_what_must_be_absent_is_a_row_though_a_bare_machine_has_none_of_it() -> None:
+    [row] = rows_of(AbsentPackages(label="amdvlk", names=("amdvlk",), reason="it is slow"))
+    assert row == Row("absent packages", "amdvlk", "only where it is found: it is slow", Risk.NONE, row.undo)
 
 
 def test_differences_with_own_reasons_are_rows_of_their_own_with_the_worst_risk() -> None:
