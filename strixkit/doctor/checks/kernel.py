@@ -11,6 +11,7 @@ from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, VULKAN_ONLY, g
 from strixkit.doctor.versions import known
 from strixkit.host.provision import CONTAINER
 from strixkit.resources.base import Change, Risk
+from strixkit.resources.command_line import plain
 
 LIVE = " (live)"  # how KernelArguments ends the field of what only a reboot makes so
 GFX1151 = 110501  # gfx_target_version in KFD's topology
@@ -99,7 +100,10 @@ def kernel_arguments(examined: Examined) -> Iterator[Point]:
     elif boot.obstacle and not boot.entries:
         yield skip(boot.obstacle)
     else:
-        yield from _states(examined, wanted.diff(boot.model_dump()))
+        # More names were asked for than are wanted here: which ones are depends on the facts.
+        ours = {plain(argument.name) for argument in wanted.arguments if not argument.released}
+        options = tuple(option for option in boot.modprobe if option.name in ours)
+        yield from _states(examined, wanted.diff(boot.model_copy(update={"modprobe": options}).model_dump()))
 
 
 def _states(examined: Examined, changes: tuple[Change, ...]) -> Iterator[Point]:

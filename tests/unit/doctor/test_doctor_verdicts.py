@@ -299,7 +299,13 @@ CASES = [
     Case("kernel-arguments", WARN, "neither live nor for the next boot", base=BARE),
     Case("kernel-arguments", WARN, "for the next boot, and not live: amd_iommu: absent -> off", replaced(
         "/proc/cmdline", " amd_iommu=off", "")),
-    Case("kernel-arguments", SKIP, "neither GRUB, grubby nor systemd-boot", remove(GRUB_CFG)),
+    Case("kernel-arguments", WARN, "ttm.pages_limit in /etc/modprobe.d/ttm.conf: 1 -> absent", write(
+        "/etc/modprobe.d/ttm.conf", "options ttm pages_limit=1\n")),
+    Case("kernel-arguments", PASS, "live, and configured", write(
+        "/etc/modprobe.d/own.conf", "options amdgpu lockup_timeout=10000,60000,10000,10000\n"),
+        wanted={"lockup_timeout": "default"}),
+    Case("kernel-arguments", SKIP, "grub.cfg cannot be read", both(remove(GRUB_CFG), write(f"{GRUB_CFG}/x", ""))),
+    Case("kernel-arguments", SKIP, "no boot loader is known", remove(GRUB_CFG)),
     Case("kernel-arguments", SKIP, "strix_provision: false", wanted={"enabled": False}),
     Case("kernel-arguments", SKIP, "a container", write("/run/systemd/container", "systemd-nspawn\n")),
     # 16
