@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from strixkit.errors import StrixError
-from strixkit.sandbox import identity, network
+from strixkit.sandbox import cgroup, identity, network
 from strixkit.sandbox.image import image, install_tools
 from strixkit.sandbox.shell import STATE, locked, need_root, run
 
@@ -113,6 +113,7 @@ def down(names: Sequence[str] | None) -> list[str]:
         for name in gone:
             power_cut(name)
             _unmount(name)
+            _remove_group(name)
             shutil.rmtree(_home(name))
         if not boxes():
             network.disconnect()
@@ -152,9 +153,12 @@ def _boot(name: str) -> None:
         run("mount", "-t", "overlay", "overlay", "-o", layers, str(merged))
     record = home / "pid"
     record.unlink(missing_ok=True)
+    group = cgroup.make(name)
+    (home / "cgroup").write_text(str(group))
     with (home / "console.log").open("ab") as console:
         subprocess.Popen(
             [
+                *(*cgroup.ENTER, str(group)),
                 *(sys.executable, str(KEEPER), str(record)),
                 *("systemd-nspawn", "--quiet", "--boot", f"--directory={merged}", f"--machine=strixkit-{name}"),
                 *(f"--network-bridge={network.BRIDGE}", "--register=no", "--keep-unit", "--resolv-conf=off"),
@@ -197,3 +201,9 @@ def _unmount(name: str) -> None:
             run("umount", str(merged))
         time.sleep(0.1)
     run("umount", "--lazy", str(merged))
+
+
+def _remove_group(name: str) -> None:
+    record = _home(name) / "cgroup"
+    if record.exists():
+        cgroup.remove(Path(record.read_text()))
