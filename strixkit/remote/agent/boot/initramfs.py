@@ -7,6 +7,7 @@ import os
 from typing import Any, Dict, Optional, Tuple
 
 from strixkit.remote.agent import atomic, paths
+from strixkit.remote.agent.boot import loader, systemd_boot
 from strixkit.remote.agent.boot.tool import run
 from strixkit.remote.agent.machine import Machine
 from strixkit.remote.agent.report import Report
@@ -37,10 +38,13 @@ def due() -> None:
 
 def apply(step: Dict[str, Any], report: Report) -> None:
     """Make it again, for all kernels."""
-    command = tool(Machine())
+    machine = Machine()
+    command = tool(machine)
     if command is not None:
         report(" ".join(command))
         run(*command)
-        os.sync()  # as the tool's own rename of a large file: a power cut must not find an empty one
+        if loader.detect(machine)["loader"] == "systemd-boot":
+            systemd_boot.renew(machine, report)  # it boots a copy
+        os.sync()  # a power cut must not find an empty file after the tool's rename
     with contextlib.suppress(FileNotFoundError):
         os.unlink(DUE)

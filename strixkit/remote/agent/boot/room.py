@@ -20,7 +20,7 @@ def obstacle(machine: Machine, folder: str, initramfs: bool) -> Optional[str]:
         found = os.statvfs(machine.root + folder)
     except OSError as error:
         return "%s cannot be looked at: %s" % (folder, error.strerror)
-    mount = _mount(folder)
+    mount = _mount(machine, folder)
     if found.f_flag & os.ST_RDONLY:
         return "%s is read-only: mount -o remount,rw %s" % (folder, mount)
     images = [os.path.getsize(machine.root + path) for pattern in IMAGES for path in machine.glob(pattern)]
@@ -33,10 +33,11 @@ def obstacle(machine: Machine, folder: str, initramfs: bool) -> Optional[str]:
     return None
 
 
-def _mount(folder: str) -> str:
-    while not os.path.ismount(folder) and folder != "/":
-        folder = os.path.dirname(folder)
-    return folder
+def _mount(machine: Machine, folder: str) -> str:
+    """Where the file system of a folder is mounted: /proc says it of bind mounts as well."""
+    rows = (line.split() for line in (machine.read("/proc/self/mounts", 1 << 20) or "").splitlines())
+    found = [row[1] for row in rows if len(row) > 1 and (folder + "/").startswith(row[1].rstrip("/") + "/")]
+    return max(found, key=len, default="/")
 
 
 def _cleaner(machine: Machine) -> str:

@@ -41,12 +41,16 @@ def apply(step: Dict[str, Any], report: Report) -> None:
             atomic.sync_directory(os.path.dirname(cmdline_file.PATH))
     else:
         cmdline_file.write(record.edited(future, wanted))
+    renew(machine, report)
+    record.end(wanted)
+
+
+def renew(machine: Machine, report: Report) -> None:
+    """Have each kernel's entry, and its copies of kernel and initramfs, made again."""
     for version, files in kernels(machine):
         report("kernel-install add " + version)
         run(KERNEL_INSTALL, "add", version, *files)
-    for path in entries.paths(machine):
-        atomic.sync_file(path)
-    record.end(wanted)
+    os.sync()  # it copies large files, and syncs none
 
 
 def kernels(machine: Machine) -> List[Tuple[str, List[str]]]:
