@@ -305,7 +305,7 @@ def doctor(
         from strixkit.display.result import dump
 
         if explain:
-            print("\n\n".join("\n".join(lines) for lines in display.explained(explain)))
+            print(dump(display.explanations(explain)) if json else "\n".join(display.explained(explain)))
             return
         from strixkit.fleet.doctor import examine
 

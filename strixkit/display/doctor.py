@@ -92,11 +92,35 @@ def document(found: Sequence[Diagnosis]) -> dict[str, Any]:
     }
 
 
-def explained(name: str) -> list[list[str]]:
+def explained(name: str) -> list[str]:
     """What the named check, or each (`all`), looks at, why, and how that is known. Raises InputError."""
-    if name == "all":
-        return [list(_explained(rank, check)) for rank, check in enumerate(CHECKS, 1)]
-    return [list(_explained(*check_named(name)))]
+    blocks = ["\n".join(_explained(rank, check)) for rank, check in _named(name)]
+    return "\n\n".join(blocks).splitlines()
+
+
+def explanations(name: str) -> dict[str, Any]:
+    """The same as JSON values. Raises InputError."""
+    return {
+        "checks": [
+            {
+                "id": check.id,
+                "rank": rank,
+                "group": check.group,
+                "question": check.question,
+                "looks_at": check.looks_at,
+                "why": check.why,
+                "verdicts": [verdict for verdict in WORST_FIRST if verdict in check.verdicts],
+                "mended_by": check.mended_by,
+                "confidence": check.confidence,
+                "links": list(check.links),
+            }
+            for rank, check in _named(name)
+        ]
+    }
+
+
+def _named(name: str) -> list[tuple[int, Check]]:
+    return list(enumerate(CHECKS, 1)) if name == "all" else [check_named(name)]
 
 
 def _explained(rank: int, check: Check) -> Iterator[str]:

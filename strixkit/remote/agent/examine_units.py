@@ -176,14 +176,13 @@ def devices(machine: Machine, request: Dict[str, Any]) -> List[Dict[str, Any]]:
         found = machine.run("id", "--name", "--groups", "--", name)
         if not argv or found is None or found[0] != 0:
             continue
-        environment = dict(_environment(machine, values), PATH="/usr/bin:/bin", HOME="/", LC_ALL="C.UTF-8")
+        environment = dict(_environment(machine, values), PATH="/usr/bin:/bin", HOME="/")
         environment["MESA_SHADER_CACHE_DISABLE"] = "true"
         inside = as_user(name, found[1].split(), sorted(_one(values, "SupplementaryGroups").split()))
-        command = [*inside, "env", "--ignore-environment", "--chdir=/"]
-        command += ["%s=%s" % pair for pair in sorted(environment.items())]
-        listed = machine.run(*command, argv[0], "--list-devices", seconds=LIST_SECONDS)
+        limits: Any = {"seconds": LIST_SECONDS, "environment": environment}
+        listed = machine.run(*inside, argv[0], "--list-devices", **limits)
         # The version goes to stderr.
-        version = machine.run(*command, "sh", "-c", 'exec "$0" --version 2>&1', argv[0], seconds=LIST_SECONDS)
+        version = machine.run(*inside, "sh", "-c", 'exec "$0" --version 2>&1', argv[0], **limits)
         answer.append(
             {
                 "unit": _one(values, "Id"),

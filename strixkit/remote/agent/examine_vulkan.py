@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List
 
 from strixkit.remote.agent.machine import Machine
@@ -12,11 +13,10 @@ KEYS = {"deviceName": "name", "deviceType": "type", "driverName": "driver", "dri
 
 def summary(machine: Machine, request: Dict[str, Any]) -> List[Dict[str, str]]:
     """The devices of `vulkaninfo --summary`, as whoever runs this and without a shader cache."""
-    found = machine.run("env", "MESA_SHADER_CACHE_DISABLE=true", "vulkaninfo", "--summary")
+    environment = dict(os.environ, MESA_SHADER_CACHE_DISABLE="true")
+    found = machine.run("vulkaninfo", "--summary", environment=environment)
     if found is None:
-        raise Unread("vulkaninfo gives no answer")
-    if found[0] == 127:
-        raise Unread("vulkaninfo is not installed (package vulkan-tools)")
+        raise Unread("vulkaninfo (package vulkan-tools) is not there, or gives no answer")
     return parse(found[1])
 
 

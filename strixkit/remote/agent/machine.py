@@ -76,8 +76,13 @@ class Machine:
         except OSError:
             return None
 
-    def run(self, *command: str, seconds: float = SECONDS) -> Optional[Tuple[int, str]]:
-        """Exit status and stdout of a command that only looks; None when there is no such command, or no answer."""
+    def run(
+        self, *command: str, seconds: float = SECONDS, environment: Optional[Dict[str, str]] = None
+    ) -> Optional[Tuple[int, str]]:
+        """Exit status and stdout of a command that only looks; None when there is no such command, or no answer.
+
+        environment: in the place of this process's own. It is not a part of the command line, which anybody may read.
+        """
         if self.root:
             return self._recorded(*command)
         try:
@@ -87,7 +92,8 @@ class Machine:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 timeout=seconds,
-                env=dict(os.environ, LC_ALL="C.UTF-8"),
+                env=dict(os.environ if environment is None else environment, LC_ALL="C.UTF-8"),
+                cwd="/",
             )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from strixkit.display.doctor import document, explained, lines
+from strixkit.display.doctor import document, explained, explanations, lines
 from strixkit.display.result import dump
 from strixkit.doctor.check import Finding, Verdict
 from strixkit.doctor.checks import CHECKS
@@ -95,7 +95,7 @@ def test_json_is_the_same() -> None:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_every_check_is_explained_with_a_source(check) -> None:
-    [shown] = explained(check.id)
+    shown = explained(check.id)
     text = "\n".join(shown)
     for title in ("looks at:", "why:", "verdicts:", "mends:", "how sure:", "source:   https://"):
         assert title in text
@@ -103,7 +103,9 @@ def test_every_check_is_explained_with_a_source(check) -> None:
 
 
 def test_all_are_explained_at_once() -> None:
-    assert len(explained("all")) == len(CHECKS)
+    titles = [line.partition(":")[0] for line in explained("all") if line and not line.startswith(" ")]
+    assert titles == [check.id for check in CHECKS]
+    assert [item["id"] for item in explanations("all")["checks"]] == titles
 
 
 def test_an_unknown_check_is_bad_input() -> None:

@@ -20,8 +20,6 @@ SYSFS = Path(__file__).parents[2] / "data/sysfs"
 BINARY = "/opt/rocmfp4-llama/build-strix-rocmfp4/bin/llama-server"
 UNIT = "llama-server-main.service"
 ENVIRONMENT = {"GGML_HIP_ENABLE_UNIFIED_MEMORY": "1", "HSA_OVERRIDE_GFX_VERSION": "11.5.1"}
-# What the agent adds when it runs the binary.
-AROUND = {"PATH": "/usr/bin:/bin", "HOME": "/", "LC_ALL": "C.UTF-8", "MESA_SHADER_CACHE_DISABLE": "true"}
 RADV = "  Vulkan0: Radeon 8060S Graphics (RADV GFX1151) (111104 MiB, 110800 MiB free)"
 ROCM = "  ROCm0: AMD Radeon Graphics (110592 MiB, 110000 MiB free)"
 LOADED = ("load_tensors: offloaded 66/66 layers to GPU",)
@@ -125,10 +123,7 @@ class Tree:
         groups = list(dict.fromkeys([*service.groups.split(), *sorted(service.unit_groups.split())]))
         for path, exit in service.may.items():
             self.says(f"{_as_user(groups)} test -r {path} -a -w {path}", exit=exit)
-        environment = sorted({**service.environment, **AROUND}.items())
-        inside = f"{_as_user(groups)} env --ignore-environment --chdir=/ " + " ".join(
-            f"{k}={v}" for k, v in environment
-        )
+        inside = _as_user(groups)
         if service.lists is not None:
             self.says(f"{inside} {BINARY} --list-devices", "Available devices:", *service.lists, exit=service.exit)
         if service.version:

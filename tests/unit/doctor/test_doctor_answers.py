@@ -161,7 +161,7 @@ def test_who_is_not_root_says_what_it_could_not_read(tmp_path: Path, monkeypatch
     request = {"services": ["main"]}
     machine = Machine(str(tree.root))
     machine.root, root = "", machine.root
-    monkeypatch.setattr(machine, "run", lambda *words, **limits: Machine(root)._recorded(*words))
+    monkeypatch.setattr(machine, "run", lambda *words, **limits: Machine(root).run(*words))
     with pytest.raises(Unread, match="only root may read what a service's binary lists"):
         examine_units.devices(machine, request)
     assert examine_units.user(machine, {"services": ["main"]})["why"] == "only root may try it as user llama"
