@@ -179,3 +179,9 @@ def test_a_box_cannot_steer_the_terminal(answer: dict[str, Any]) -> None:
     assert "\x1b" not in shown
     assert [line for line in shown.splitlines() if line.startswith("strix01: 0 FAIL")] == []
     dump(document([Diagnosis("strix01", found)])).encode("ascii")
+
+
+def test_a_command_gets_its_environment_beside_its_words() -> None:
+    """Everybody may read the command lines of all processes. And no command runs in a folder that is a user's."""
+    done = Machine().run("sh", "-c", "pwd; echo $KEY-$HOME", environment={"KEY": "s3cret"})
+    assert done == (0, "/\ns3cret-\n")
