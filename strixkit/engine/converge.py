@@ -78,8 +78,9 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
             if outcome.error or outcome.remaining:
                 break
             if job.reboot and outcome.pending and not rebooted:
-                expected, rebooted = list(outcome.pending), True
-                _reboot(session, expected, job, emit, outcome)
+                rebooted = True
+                _reboot(session, outcome.pending, job, emit, outcome)
+                expected = list(outcome.pending)
                 continue
         except reboot.LostError as error:
             outcome.error, outcome.lost = error.text, error.why
@@ -88,6 +89,8 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
             if not outcome.applied:
                 raise
             outcome.error = error.text
+            if expected:
+                outcome.lost = "was not seen to be right after its reboot"
             break
         if desired.complete:
             break

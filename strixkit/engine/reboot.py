@@ -20,6 +20,7 @@ from strixkit.resources.base import LIVE, Change
 PAUSE_SECONDS = 3
 AGAIN_SECONDS = 60  # what is seen and has not changed is said once more after this
 START_SECONDS = 30  # so long the agent waits for its job to start (agent/job.py)
+NEWEST = 20  # entries of the journal, among which are those of the job
 SAME = "it answers, boot_id still the old one"
 
 
@@ -50,7 +51,7 @@ def begin(session: Conversation, pending: Sequence[Change], job: Job, emit: Emit
 
     A connection that ends meanwhile is no error: the box goes on by itself, and `wait` sees what became of it.
     """
-    boot_id = str(session.request("boot")["boot_id"])
+    boot_id, _ = _boot(session)
     if not boot_id:
         raise RemoteError("it has no boot_id by which a reboot could be recognised", host=session.host)
     begun = Begun(new_id(), boot_id, time.monotonic())
@@ -85,12 +86,12 @@ def wait(session: Conversation, begun: Begun, job: Job, emit: Emit) -> None:
         session.close()
         try:
             session.reopen()
-            answer = session.request("boot")
-            if answer["boot_id"] not in ("", begun.boot_id):
+            boot_id, busy = _boot(session)
+            if boot_id not in ("", begun.boot_id):
                 session.request("boot", settle=True)
                 emit(Event(session.host, "reboot", f"it is back after {_span(time.monotonic() - begun.at)}"))
                 return
-            why = _why_it_stays_up(session, begun, answer)
+            why = _why_it_stays_up(session, begun, busy=busy)
             watch.answered()
         except DeniedError as error:
             raise LostError("did not come back", error.message, host=session.host, hint=error.hint) from error
@@ -120,13 +121,28 @@ def check_live(host: str, expected: Sequence[Change], pending: Sequence[Change])
         )
 
 
-def _why_it_stays_up(session: Conversation, begun: Begun, answer: dict[str, Any]) -> str:
+def _boot(session: Conversation) -> tuple[str, bool]:
+    """The boot_id, and whether a job is at work. Raises RemoteError for an answer that makes no sense."""
+    answer = session.request("boot")
+    if not isinstance(answer, dict) or not isinstance(answer.get("boot_id"), str):
+        raise RemoteError("the agent's answer makes no sense: no boot_id", host=session.host)
+    return answer["boot_id"], bool(answer.get("busy"))
+
+
+def _of_job(session: Conversation, job: str) -> list[dict[str, Any]]:
+    entries = session.request("journal", limit=NEWEST)
+    if not isinstance(entries, list):
+        raise RemoteError("the agent's answer makes no sense: no journal", host=session.host)
+    return [entry for entry in entries if isinstance(entry, dict) and entry.get("job") == job]
+
+
+def _why_it_stays_up(session: Conversation, begun: Begun, *, busy: bool) -> str:
     """Why a box that still has the old boot_id will not reboot: its job has failed, or never begun; mostly nothing."""
-    entries = [entry for entry in session.request("journal", limit=20) if entry.get("job") == begun.job]
+    entries = _of_job(session, begun.job)
     for entry in entries:
         if entry.get("event") == "end" and not entry.get("ok"):
             return str(entry.get("error") or "the job failed")
-    if not entries and not answer.get("busy") and time.monotonic() - begun.at > START_SECONDS:
+    if not entries and not busy and time.monotonic() - begun.at > START_SECONDS:
         return "the connection was lost before the box had begun"
     return ""
 

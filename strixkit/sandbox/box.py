@@ -23,6 +23,7 @@ from strixkit.sandbox.shell import STATE, locked, need_root, run
 Report = Callable[[str], None]
 BOOT_SECONDS = 60
 START_SECONDS = 10
+KEPT = "keeper"  # the record of the process that keeps the box
 KEEPER = Path(__file__).with_name("keeper.py")
 UNIT_OF_NETWORK = "[Match]\nName=host0\n[Network]\nAddress={address}/24\nGateway={gateway}\n"
 
@@ -41,15 +42,20 @@ def _home(name: str) -> Path:
     return STATE / "boxes" / name
 
 
-def _pid(name: str) -> int | None:
+def _pid(name: str, record: str = "pid") -> int | None:
     """The box's nspawn process: the recorded pid counts only if that process started when it was recorded."""
     try:
-        pid, started = (_home(name) / "pid").read_text().split()
+        pid, started = (_home(name) / record).read_text().split()
         process = psutil.Process(int(pid))
         same = f"{process.create_time():.2f}" == started and process.status() != psutil.STATUS_ZOMBIE
     except (OSError, ValueError, psutil.Error):
         return None
     return int(pid) if same else None
+
+
+def _is_kept(name: str) -> bool:
+    """Whether the box is up or about to be: it may be between two boots."""
+    return _pid(name) is not None or _pid(name, KEPT) is not None
 
 
 def boxes() -> list[Box]:
@@ -90,12 +96,17 @@ def start(name: str) -> Box:
 def power_cut(name: str) -> None:
     """End a box at once, as if the plug was pulled; its file system stays."""
     need_root()
+    keeper = _pid(name, KEPT)
+    if keeper is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(keeper).suspend()  # a box that is rebooting must not come up meanwhile
     pid = _pid(name)
-    if pid is None:
+    family = list(dict.fromkeys([*_family(keeper), *_family(pid)]))
+    if not family:
         return
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     # The cable first: a kernel whose processes are killed would still say goodbye on their connections.
-    network.unplug(pid)
+    if pid is not None:
+        network.unplug(pid)
     # The box's PID 1 takes all of its processes with it when it is killed.
     for process in reversed(family):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -103,6 +114,14 @@ def power_cut(name: str) -> None:
     psutil.wait_procs(family, timeout=10)
     if _pid(name) is not None:
         raise StrixError(f"{name} does not end", hint=f"see process {pid}")
+
+
+def _family(pid: int | None) -> list[psutil.Process]:
+    """A process and those below it; nobody if it has just ended."""
+    try:
+        return [] if pid is None else [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def down(names: Sequence[str] | None) -> list[str]:
@@ -144,7 +163,7 @@ def _make(name: str, base: Path, client: Path, hardware: Path | None) -> None:
 
 
 def _boot(name: str) -> None:
-    if _pid(name) is not None:
+    if _is_kept(name):
         return
     home = _home(name)
     merged = home / "merged"
@@ -156,7 +175,7 @@ def _boot(name: str) -> None:
     group = cgroup.make(name)
     (home / "cgroup").write_text(str(group))
     with (home / "console.log").open("ab") as console:
-        subprocess.Popen(
+        keeper = subprocess.Popen(
             [
                 *(*cgroup.ENTER, str(group)),
                 *(sys.executable, str(KEEPER), str(record)),
@@ -171,6 +190,7 @@ def _boot(name: str) -> None:
             start_new_session=True,
             cwd="/",
         )
+    (home / KEPT).write_text(f"{keeper.pid} {psutil.Process(keeper.pid).create_time():.2f}")
     end = time.monotonic() + START_SECONDS
     while not record.exists() and time.monotonic() < end:
         time.sleep(0.01)
@@ -186,7 +206,7 @@ def _wait(name: str) -> None:
                     return
         except OSError:
             time.sleep(0.05)
-        if _pid(name) is None:
+        if not _is_kept(name):
             break
     lines = (_home(name) / "console.log").read_text(errors="replace").splitlines()[-15:]
     raise StrixError(f"{name} does not answer on port 22; its console said last:\n  " + "\n  ".join(lines))

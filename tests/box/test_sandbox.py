@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,7 @@ from strixkit.errors import InputError
 from tests.box.lab import Lab
 
 pytestmark = pytest.mark.box
+Boot = Callable[..., list[sandbox.Box]]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,27 @@ def test_a_power_cut_keeps_what_was_written(labs: list[Lab]) -> None:
     sandbox.start(lab.box.name)
     assert lab.ssh("cat /root/kept").strip() == "kept"
     assert lab.ssh("systemctl show -p UserspaceTimestamp") != before
+
+
+def test_a_reboot_is_another_boot_of_the_same_box(labs: list[Lab]) -> None:
+    lab, boot_id = labs[1], "cat /proc/sys/kernel/random/boot_id"
+    before = lab.ssh(boot_id)
+    lab.ssh("echo rebooted > /root/kept; systemctl reboot", check=False)
+    end = time.monotonic() + 60
+    while (found := lab.ssh(boot_id, check=False)) in ("", before) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert found not in ("", before)
+    assert lab.ssh("cat /root/kept").strip() == "rebooted"
+
+
+def test_down_in_the_middle_of_a_reboot_leaves_nothing(boxes: Boot) -> None:
+    [box] = boxes(1)
+    init = psutil.Process(box.pid).children()[0].pid
+    subprocess.run(["nsenter", "-t", str(init), "-a", "systemctl", "reboot"], capture_output=True, check=False)
+    assert sandbox.down([box.name]) == [box.name]
+    assert not box.root.exists()
+    everything = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [word for words in everything for word in words if word.endswith(box.name)]
 
 
 def test_down_leaves_nothing(labs: list[Lab]) -> None:

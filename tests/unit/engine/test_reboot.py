@@ -365,6 +365,38 @@ def test_somebody_else_is_at_work() -> None:
         run(machine)
 
 
+@pytest.mark.parametrize("answer", [None, [], {}, {"boot_id": 3}])
+def test_an_answer_that_makes_no_sense_is_the_boxs_fault(answer: Any) -> None:
+    machine = Machine("108")
+    machine._boot = lambda settle=False: answer  # type: ignore[method-assign]
+    with pytest.raises(RemoteError, match="makes no sense"):
+        run(machine)
+
+
+@pytest.mark.parametrize("entries", [None, {}, ["x", None]])
+def test_a_journal_that_makes_no_sense_is_waited_out(entries: Any) -> None:
+    def stay(machine: Machine) -> dict[str, Any]:
+        machine.entries = entries
+        return {"ok": True}
+
+    machine = Machine("108", on_reboot=stay, busy=True)
+    assert run(machine, minutes=1).outcome.lost == "did not come back"
+
+
+def test_a_box_that_is_back_and_then_gone_again() -> None:
+    machine = Machine("108")
+
+    def facts(**fields: Any) -> Any:
+        if machine.boots > 1:
+            raise refused("the connection was lost")
+        return {"facts": {}}
+
+    machine._facts = facts  # type: ignore[method-assign]
+    outcome = run(machine).outcome
+    assert outcome.error == "the connection was lost"
+    assert outcome.lost == "was not seen to be right after its reboot"
+
+
 def test_a_box_without_a_boot_id_is_not_rebooted() -> None:
     machine = Machine("108")
     machine._boot = lambda settle=False: {"boot_id": "", "busy": False}  # type: ignore[method-assign]
