@@ -79,9 +79,9 @@ def rocm_concerns(examined: Examined) -> bool:
     return examined.wishes.rocm != "none" or bool(rocm_installed(examined.facts)) or bool(on_rocm(examined))
 
 
-def log_lines(examined: Examined, words: str) -> Iterator[tuple[Unit, str]]:
-    """The lines of the units' own logs that have these words."""
+def log_lines(examined: Examined, *words: str) -> Iterator[tuple[Unit, str]]:
+    """The lines of the units' own logs that have one of these words."""
     for unit in units(examined):
         for line in (examined.evidence.unit_log or {}).get(unit.name, ()):
-            if words in line:
+            if any(word in line for word in words):
                 yield unit, line

@@ -24,7 +24,7 @@ NAMES = (memory.PAGES_LIMIT, "amd_iommu", "amdgpu.lockup_timeout", *(name for na
 class Wishes:
     """arguments: of the kernel. kernel: the resource of them, None where none is wished; `why` says so in words then.
 
-    rocm: which ROCm. error: why the inventory's wish cannot be, e.g. more GTT than there is memory.
+    rocm: which ROCm. error, rocm_error: why a wish of the inventory cannot be, e.g. more GTT than there is memory.
     """
 
     arguments: tuple[Argument, ...] = ()
@@ -32,6 +32,7 @@ class Wishes:
     why: str = ""
     rocm: str = NONE
     error: str = ""
+    rocm_error: str = ""
 
 
 def question() -> Question:
@@ -44,18 +45,16 @@ def wishes(host: Host, facts: Facts, runtime: Runtime) -> Wishes:
     rocm, refused = _rocm(host, facts)
     if not host.provisioning.enabled:
         return Wishes(why="strix_provision: false leaves the kernel's arguments alone")
-    if refused:
-        return Wishes(error=refused)
     context = HostContext(host, facts, RuntimeState(host.runtime, runtime), ())
     try:
         list(memory.resources(context))
     except InputError as error:
-        return Wishes(rocm=rocm, error=error.text)
+        return Wishes(rocm=rocm, rocm_error=refused, error=error.text)
     arguments = tuple(context.arguments)
     if not arguments:
-        return Wishes(why="; ".join(context.notes) or "no kernel argument is wished", rocm=rocm)
+        return Wishes(why="; ".join(context.notes) or "no kernel argument is wished", rocm=rocm, rocm_error=refused)
     kernel = KernelArguments(arguments=arguments, cmdline=facts.cmdline, parameters=facts.module_parameters)
-    return Wishes(arguments, kernel, rocm=rocm)
+    return Wishes(arguments, kernel, rocm=rocm, rocm_error=refused)
 
 
 def _rocm(host: Host, facts: Facts) -> tuple[str, str]:

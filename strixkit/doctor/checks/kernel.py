@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
-from strixkit.doctor.services import no_units, on_rocm, rocm_concerns, units
+from strixkit.doctor.services import log_lines, no_units, on_rocm, rocm_concerns, units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, VULKAN_ONLY, gib, issue, no_gpu
 from strixkit.doctor.versions import known
 from strixkit.host.provision import CONTAINER
@@ -18,6 +18,7 @@ GFX1151 = 110501  # gfx_target_version in KFD's topology
 TIMEOUT = "amdgpu.lockup_timeout"
 ENOUGH_MS = 60000  # of the compute rings, as kernels before 7.0 had
 RING_TIMEOUT = re.compile(r"ring (?:comp|gfx)\S* timeout|device wedged", re.IGNORECASE)
+LOST = ("ErrorDeviceLost", "context is lost")  # in a server's log
 HELD = 2 << 30  # bytes of GTT that nobody should hold: a desktop has some hundred MiB, and is somebody
 LOADS = re.compile(r"llama|ollama|python|rocm|vulkan|ggml", re.IGNORECASE)
 
@@ -42,7 +43,11 @@ def lockup_timeout(examined: Examined) -> Iterator[Point]:
     if hits:
         seen = f"the driver has reset the GPU in this boot, {len(hits)} lines, the last: {hits[-1]}"
         yield bad(seen, f"restart the service (it may serve a dead device), and raise {TIMEOUT}: {command}")
-    elif log is None:
+    lost = next(iter(log_lines(examined, *LOST)), None)
+    if lost is not None:
+        seen = f"{lost[0].name} has lost its device: {lost[1]}"
+        yield bad(seen, f"restart the service, and raise {TIMEOUT}: {command}")
+    if log is None:
         yield skip(f"whether the GPU was reset: {examined.evidence.why_unread('kernel_log')}")
     major = _major(facts.kernel)
     if major is None:
@@ -193,7 +198,7 @@ CHECKS = {
         question="Does the driver wait for long Vulkan jobs?",
         looks_at="the kernel's version and the live /sys/module/amdgpu/parameters/lockup_timeout (gfx, compute, SDMA, "
         "video, in ms): WARN on 7.x with less than 60000 for compute. The kernel's log of this boot for `ring comp_... "
-        "timeout` and `device wedged`: FAIL if the GPU was reset.",
+        "timeout` and `device wedged`, and the services' logs for ErrorDeviceLost: FAIL if the GPU was reset.",
         why="Linux 7.0 shortened the timeout of compute rings from 60 s to 2 s. Deep contexts and MTP prefill take "
         "longer, the driver resets the GPU, and the server sees vk::DeviceLostError; it may go on serving a dead "
         "device. With the old value 10 resets in three days became none. `Fence fallback timer expired` is harmless.",

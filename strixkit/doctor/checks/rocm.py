@@ -63,6 +63,9 @@ def rocm_packages(examined: Examined) -> Iterator[Point]:
     if len(facts.rocm) > 1:
         found = ", ".join(f"{folder} ({version})" for folder, version in sorted(facts.rocm.items()))
         yield doubt(f"several ROCm are installed: {found}", "keep one: libraries of two in one process do not fit")
+    if examined.wishes.rocm_error:
+        yield bad(examined.wishes.rocm_error, "mend the inventory")
+        return
     if not rocm_concerns(examined):
         yield skip(VULKAN_ONLY)
         return

@@ -9,18 +9,21 @@ from strixkit.config.profiles import load_profile
 from strixkit.config.runtimes import PackageRuntime
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.evidence import Devices, Unit
-from strixkit.doctor.services import device_names, listed, listed_devices, log_lines, no_units, units, value_of
+from strixkit.doctor.services import device_names, listed, listed_devices, no_units, units, value_of
 from strixkit.doctor.texts import GITHUB, gib
 from strixkit.planner.facts import Facts
 
 SOFTWARE = ("llvmpipe", "lavapipe", "SwiftShader")
 OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
+WEIGHTS = re.compile(r"(\S+) model buffer size")
+NO_DEVICE = ("no usable GPU found", "no ROCm-capable device")
 SIMULATED_GPU = " (the GPU of this box is SIMULATED, so no other was to be expected)"
 ICD_VARIABLES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES")
 HIDDEN_BY = {"HIP_VISIBLE_DEVICES": "-1", "GGML_DISABLE_VULKAN": "1"}
 BUILD_MEMORY = 24 << 30  # bytes; a guess: the shaders' compilers run side by side
 VULKAN_NEEDS = {
     "cmake": "cmake",
+    "ninja": "ninja-build",
     "glslc": "glslc",
     "spirv.hpp": "spirv-headers",
     "vulkan.pc": "libvulkan-dev and pkg-config",
@@ -84,16 +87,23 @@ def _listed(examined: Examined, unit: Unit, found: Devices) -> Iterator[Point]:
 
 
 def _offloaded(examined: Examined, unit: Unit) -> Iterator[Point]:
-    """What the running server itself said of its layers."""
-    found = [OFFLOADED.search(line) for owner, line in log_lines(examined, "offloaded ") if owner == unit]
-    counts = [(int(match[1]), int(match[2])) for match in found if match]
-    if not counts:
-        yield skip(f"{unit.name}: its log of this run says nothing of layers, or cannot be read")
+    """What the running server itself said of its layers and of where the weights lie."""
+    log = (examined.evidence.unit_log or {}).get(unit.name, ())
+    deploy = f"invoke deploy --host {examined.host.name}"
+    if told := next((line for line in log if any(words in line for words in NO_DEVICE)), ""):
+        yield bad(f"{unit.name} says: {told}", deploy)
+    counts = [(int(match[1]), int(match[2])) for match in map(OFFLOADED.search, log) if match]
+    places = {match[1] for match in map(WEIGHTS.search, log) if match}
+    if not counts or not places:
+        yield skip(f"{unit.name}: its log of this run says nothing of layers and weights, or cannot be read")
         return
     reached, total = min(counts, key=lambda count: count[0] / max(count[1], 1))
     seen = f"{unit.name}: {reached} of {total} layers are on the device"
+    absent = [name for name in device_names(unit) if name not in places]
     if reached == 0:
-        yield bad(f"{seen}: it computes on the CPU", f"invoke deploy --host {examined.host.name}")
+        yield bad(f"{seen}: it computes on the CPU", deploy)
+    elif absent:
+        yield bad(f"{unit.name} has no weights on {', '.join(absent)}, but on {', '.join(sorted(places))}", deploy)
     elif reached < total:
         yield doubt(seen, "a smaller variant or context, if that is not what the profile wants (device.gpu_layers)")
     else:
@@ -216,9 +226,9 @@ CHECKS = {
         id="build-tools",
         group="service",
         question="Can the runtime be built on the box?",
-        looks_at="cmake, glslc, spirv.hpp, Vulkan's package description, cmake files of hip, hipblas and rocblas where"
-        " ROCm is wanted; the newest gcc against the newest C++ headers (unconfirmed), and 24 GiB of "
-        "available memory (a guess). WARN only: what is built already runs.",
+        looks_at="cmake, ninja, glslc, spirv.hpp, Vulkan's package description, cmake files of hip, hipblas and "
+        "rocblas where ROCm is wanted; the newest gcc against the newest C++ headers (unconfirmed), and 24 "
+        "GiB of available memory (a guess). WARN only: what is built already runs.",
         why="The fork's list of prerequisites leaves out libvulkan-dev and spirv-headers; `Could NOT find Vulkan "
         "(missing: glslc)` and `spirv/unified1/spirv.hpp: No such file` come of it. Its shaders' compilers run side by "
         "side and were seen to take all of a machine's memory.",

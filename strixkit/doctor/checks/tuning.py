@@ -23,7 +23,19 @@ def speed(examined: Examined) -> Iterator[Point]:
     if facts.virtualization == CONTAINER:
         yield skip("a container has no power settings of its own")
         return
-    yield from _profile(examined, command)
+    if not examined.host.provisioning.enabled:
+        yield skip("power profile and IOMMU: strix_provision: false leaves them alone")
+    else:
+        yield from _profile(examined, command)
+        yield from _iommu(examined, command)
+    mesa = known(facts, (MESA,))
+    if not mesa:
+        yield skip(f"Mesa's version is not known: {MESA} is not installed")
+    yield from map(point, mesa)
+
+
+def _iommu(examined: Examined, command: str) -> Iterator[Point]:
+    facts = examined.facts
     if examined.host.provisioning.iommu == "off":
         if facts.iommu_groups is None:
             yield skip("/sys/kernel/iommu_groups cannot be read")
@@ -31,10 +43,6 @@ def speed(examined: Examined) -> Iterator[Point]:
             yield doubt("the IOMMU is on: prompts are 5 to 12 % slower", f"strix_iommu: off: {command} --reboot")
         else:
             yield good("the IOMMU is off")
-    mesa = known(facts, (MESA,))
-    if not mesa:
-        yield skip(f"Mesa's version is not known: {MESA} is not installed")
-    yield from map(point, mesa)
 
 
 def _profile(examined: Examined, command: str) -> Iterator[Point]:

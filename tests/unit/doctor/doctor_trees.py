@@ -23,6 +23,7 @@ ENVIRONMENT = {"GGML_HIP_ENABLE_UNIFIED_MEMORY": "1", "HSA_OVERRIDE_GFX_VERSION"
 RADV = "  Vulkan0: Radeon 8060S Graphics (RADV GFX1151) (111104 MiB, 110800 MiB free)"
 ROCM = "  ROCm0: AMD Radeon Graphics (110592 MiB, 110000 MiB free)"
 LOADED = ("load_tensors: offloaded 66/66 layers to GPU",)
+WEIGHTS = "load_tensors:      {} model buffer size = 14000.00 MiB"
 
 
 def host(**provisioning: Any) -> Host:
@@ -53,6 +54,7 @@ class Deployed:
     exit: int = 0
     version: str = "version: 59 (baed43e)"
     log: tuple[str, ...] = LOADED
+    weights: str = ""
     model_bytes: int = 16 << 30
 
 
@@ -129,7 +131,8 @@ class Tree:
         if service.version:
             self.says(f'{inside} sh -c exec "$0" --version 2>&1 {BINARY}', service.version)
         if service.log:
-            self.says("journalctl --no-pager --quiet --output=cat", *service.log)
+            weights = WEIGHTS.format(service.weights or service.device or "Vulkan0")
+            self.says("journalctl --no-pager --quiet --output=cat", *service.log, weights)
         self.says("stat --dereference --format=%s", str(service.model_bytes))
 
     def answer(self, wanted: Host | None = None) -> dict[str, Any]:

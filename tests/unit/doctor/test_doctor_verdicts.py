@@ -158,6 +158,8 @@ CASES = [
         KERNEL_LOG, "kernel: amdgpu 0000:c5:00.0: ring comp_1.1.0 timeout, signaled seq=1, emitted seq=3")),
     Case("lockup-timeout", FAIL, "device wedged", says(
         KERNEL_LOG, "kernel: amdgpu: [drm] device wedged, but recovered through reset"), base=BARE),
+    Case("lockup-timeout", FAIL, "has lost its device", deployed(
+        log=(*LOADED, "ggml_vulkan: vk::Queue::submit: ErrorDeviceLost"))),
     Case("lockup-timeout", PASS, "60 s", says(KERNEL_LOG, "kernel: amdgpu: Fence fallback timer expired"), base=BARE),
     Case("lockup-timeout", SKIP, "journalctl gives no answer", silent(KERNEL_LOG)),
     Case("lockup-timeout", SKIP, "no kernel messages of this boot", says(KERNEL_LOG)),
@@ -217,6 +219,9 @@ CASES = [
     Case("cpu-fallback", FAIL, "has no Vulkan0; it lists ROCm0", deployed(lists=(ROCM,))),
     Case("cpu-fallback", FAIL, "ends --list-devices with exit 127", deployed(lists=(), exit=127)),
     Case("cpu-fallback", FAIL, "0 of 66 layers", deployed(log=("load_tensors: offloaded 0/66 layers to GPU",))),
+    Case("cpu-fallback", FAIL, "has no weights on Vulkan0, but on CPU", deployed(weights="CPU")),
+    Case("cpu-fallback", FAIL, "no ROCm-capable device is detected", on_rocm(
+        log=(*LOADED, "ggml_cuda_init: failed to initialize ROCm: no ROCm-capable device is detected"))),
     Case("cpu-fallback", FAIL, "names /nowhere.json", deployed(environment={"VK_DRIVER_FILES": "/nowhere.json"})),
     Case("cpu-fallback", WARN, "and not RADV", deployed(
         lists=("  Vulkan0: AMD Radeon Graphics (AMD open-source driver) (64000 MiB, 63000 MiB free)",))),
@@ -256,6 +261,7 @@ CASES = [
     Case("rocm-packages", WARN, "several ROCm are installed", both(
         write("/opt/rocm-7.2.4/.info/version", "7.2.4-1\n"), write("/opt/rocm-7.2.1/.info/version", "7.2.1-1\n"))),
     Case("rocm-packages", FAIL, "7.10.0-1: does not work", write("/opt/rocm-7.10.0/.info/version", "7.10.0-1\n")),
+    Case("rocm-packages", FAIL, "strix_rocm: found 7.2, which there is not", wanted={"rocm": "7.2"}),
     Case("rocm-packages", SKIP, "apt-cache gives no answer", silent("apt-cache")),
     Case("rocm-packages", SKIP, "no package of ROCm is installed yet", base=BARE),
     Case("rocm-packages", SKIP, "this is no system of apt", remove("/usr/bin/apt-get")),
@@ -321,8 +327,8 @@ CASES = [
     Case("rocm-memory-in-use", SKIP, "no service computes on ROCm"),
     # 18
     Case("build-tools", PASS, "cmake, glslc, SPIR-V headers"),
-    Case("build-tools", WARN, "would not find glslc, spirv-headers", remove(
-        "/usr/bin/glslc", "/usr/include/spirv/unified1/spirv.hpp")),
+    Case("build-tools", WARN, "would not find ninja-build, glslc, spirv-headers", remove(
+        "/usr/bin/ninja", "/usr/bin/glslc", "/usr/include/spirv/unified1/spirv.hpp")),
     Case("build-tools", WARN, "ROCm's hipblas for cmake", remove("/usr/lib/x86_64-linux-gnu/cmake/hipblas")),
     Case("build-tools", WARN, "gcc 16 is there without its C++ headers", write(
         "/usr/lib/gcc/x86_64-linux-gnu/16/x", "")),
@@ -342,6 +348,7 @@ CASES = [
     Case("speed", WARN, "the IOMMU is on", write("/sys/kernel/iommu_groups/0/type", "DMA-FQ\n")),
     Case("speed", WARN, "25.0.7-2: older than 25.2.8", packages(mesa_vulkan_drivers="25.0.7-2")),
     Case("speed", SKIP, "tuned-adm verify gives no answer", silent("tuned-adm verify")),
+    Case("speed", SKIP, "strix_provision: false leaves them alone", wanted={"enabled": False}),
     Case("speed", SKIP, "Mesa's version is not known", packages(mesa_vulkan_drivers=None)),
     Case("speed", SKIP, "a container has no power settings", write("/run/systemd/container", "systemd-nspawn\n")),
     # 20
