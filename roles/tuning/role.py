@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from strixkit.host.context import HostContext
 from strixkit.host.provision import CONTAINER, packages
+from strixkit.resources.absent_packages import AbsentPackages
 from strixkit.resources.base import Resource
 from strixkit.resources.daemon import Daemon
 from strixkit.resources.power_profile import PowerProfile
@@ -25,9 +26,14 @@ def resources(host: HostContext) -> Iterator[Resource]:
     if host.facts.virtualization == CONTAINER:
         host.notes.append("tuning: skipped: a container has no power settings of its own")
         return
+    if host.distribution is not None and host.distribution.packages == "apt":
+        # Its package conflicts with both others; its configuration stays.
+        yield AbsentPackages(label="tlp", names=("tlp",), purge=False, reason=f"it would set what {PACKAGE[by]} sets")
+    else:
+        yield Daemon(name=TLP, running=False, reason=f"it would set what {PACKAGE[by]} sets")
     # +5 to 8 % prompt, +2 to 3 % decode (hogeheer499-commits/strix-halo-guide); others could not reproduce it.
     yield from packages(host, LABEL, [PACKAGE[by]], f"keeps the power profile {PROFILE[by]}")
-    for unit in (TUNED, POWER_PROFILES, TLP):
+    for unit in (TUNED, POWER_PROFILES):
         if unit != UNIT[by]:
             yield Daemon(name=unit, running=False, reason=f"it would set what {PACKAGE[by]} sets")
     yield Daemon(name=UNIT[by], running=True, package=LABEL, reason=f"keeps the power profile {PROFILE[by]}")

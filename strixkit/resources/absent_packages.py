@@ -1,4 +1,4 @@
-"""Kind `absent_packages`: packages that must not be there, nor their configuration."""
+"""Kind `absent_packages`: packages that must not be there."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ class AbsentPackages(Resource):
     """Packages in the way. A name may be `name=pattern`: then only such versions are, e.g. `rocminfo=5.7.*`.
 
     What depends on them goes too, and what only they have needed; both are shown before.
+
+    purge: their configuration is in the way as well; otherwise it stays for the day on which they come back.
     """
 
     kind: ClassVar[str] = "absent_packages"
     label: str
     names: tuple[Annotated[str, AfterValidator(_word)], ...]
+    purge: bool = True
 
     @property
     def id(self) -> str:
@@ -36,7 +39,7 @@ class AbsentPackages(Resource):
 
     def question(self) -> Question:
         """Versions, and what would go with them."""
-        return {"ask": "absent_packages", "names": list(self.names)}
+        return {"ask": "absent_packages", "names": list(self.names), "purge": self.purge}
 
     def absent(self) -> Answer:
         """Nothing is there."""
@@ -52,8 +55,8 @@ class AbsentPackages(Resource):
         return tuple(changes)
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
-        """Purge them in one call."""
-        return (Step(step="purge", arguments={"packages": list(self.names)}),)
+        """Take them away in one call."""
+        return (Step(step="purge", arguments={"packages": list(self.names), "purge": self.purge}),)
 
     def undo(self) -> str:
         """Install them again, by apt."""

@@ -54,8 +54,8 @@ class Daemon(Resource):
         return tuple(changes)
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
-        """Unmask, enable and start; or stop and mask."""
-        verbs = ("unmask", "enable", "start") if self.running else ("stop", "mask")
+        """Unmask, enable and start; or mask and stop: systemd knows a masked unit though its package may be gone."""
+        verbs = ("unmask", "enable", "start") if self.running else ("mask", "stop")
         return tuple(Step(step="unit", arguments={"unit": self.name, "verb": verb}, phase=Step.START) for verb in verbs)
 
     def undo(self) -> str:

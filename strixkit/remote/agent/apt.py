@@ -78,7 +78,7 @@ def apt_get(*words: str) -> None:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
     )
     if done.returncode != 0:
-        verb = next(word for word in words if word in ("update", "install", "purge"))
+        verb = next(word for word in words if word in ("update", "install", "remove", "purge"))
         tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[-8:]
         raise RuntimeError("apt-get %s failed (exit %d):\n%s" % (verb, done.returncode, "\n".join(tail)))
 
@@ -95,11 +95,14 @@ def _update(report: Report) -> None:
 
 
 def install(step: Dict[str, Any], report: Report) -> None:
-    """Install packages; finishes first what an interrupted dpkg left behind."""
+    """Install packages; finishes first what an interrupted dpkg left behind.
+
+    Nothing is removed for it: what goes from a box is in the plan, and a conflict that is not fails here.
+    """
     names = [str(name) for name in step["packages"]]
     wait_for_lock(report, float(step.get("wait_seconds", WAIT_SECONDS)))
     subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
     report("apt-get update")
     _update(report)
     report("apt-get install " + " ".join(names))
-    apt_get("--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "--", *names)
+    apt_get("--no-install-recommends", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "install", "--", *names)

@@ -132,7 +132,7 @@ def artifact(question: Question) -> Answer:
 
 def absent_packages(question: Question) -> Answer:
     """Packages that must not be there, as far as they are, and what would go with them."""
-    return purge.unwanted([str(name) for name in question["names"]])
+    return purge.unwanted([str(name) for name in question["names"]], bool(question["purge"]))
 
 
 def modules(question: Question) -> Answer:

@@ -14,23 +14,23 @@ from strixkit.remote.agent.report import Report
 GONE = re.compile(r"^(?:Remv|Purg) ([^ :]+)", re.MULTILINE)
 
 
-def unwanted(names: List[str]) -> Dict[str, Any]:
+def unwanted(names: List[str], purge: bool) -> Dict[str, Any]:
     """What is there of packages that must not be, and which others would go with them.
 
-    names: a package, or `package=pattern` for those versions of it only, as in fnmatch. A package that was removed
-    and has left its configuration counts as well: that may hold sources of apt.
+    names: a package, or `package=pattern` for those versions of it only, as in fnmatch.
+    purge: one that was removed and has left its configuration counts as well: that may hold sources of apt.
     """
-    installed, left = _unwanted(names)
+    installed, left = _unwanted(names, purge)
     found = {**installed, **{name: version + " (its configuration)" for name, version in left.items()}}
     return {"found": found, "along": sorted(set(_purged(list(installed))) - set(installed))}
 
 
-def _unwanted(names: List[str]) -> Tuple[Dict[str, str], Dict[str, str]]:
+def _unwanted(names: List[str], purge: bool) -> Tuple[Dict[str, str], Dict[str, str]]:
     """Name -> version of those that are installed, and of those that have left their configuration."""
     patterns = {name: pattern for name, _, pattern in (word.partition("=") for word in names)}
     installed, left = {}, {}
     for name, (status, version) in apt.states(sorted(patterns)).items():
-        if status == "config-files" and not patterns[name]:
+        if status == "config-files" and purge and not patterns[name]:
             left[name] = version
         elif status not in ("not-installed", "config-files") and fnmatch.fnmatch(version, patterns[name] or "*"):
             installed[name] = version
@@ -57,13 +57,14 @@ def _simulated(*words: str) -> List[str]:
 
 
 def purge(step: Dict[str, Any], report: Report) -> None:
-    """Remove packages with their configuration, and what only they have needed."""
+    """Remove packages, their configuration by wish, and what only they have needed."""
     apt.wait_for_lock(report, float(step.get("wait_seconds", apt.WAIT_SECONDS)))
     subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
-    installed, left = _unwanted([str(name) for name in step["packages"]])
+    installed, left = _unwanted([str(name) for name in step["packages"]], bool(step["purge"]))
+    verb = "purge" if step["purge"] else "remove"
     if installed:
-        report("apt-get purge " + " ".join(installed))
-        apt.apt_get("purge", "--", *sorted({*installed, *_purged(list(installed))}))
+        report("apt-get %s %s" % (verb, " ".join(installed)))
+        apt.apt_get(verb, "--", *sorted({*installed, *_purged(list(installed))}))
     if left:  # apt does not know a package that no repository has and that is not installed
         report("dpkg --purge " + " ".join(left))
         done = subprocess.run(

@@ -101,7 +101,7 @@ def test_packages_in_the_way_and_what_goes_with_them() -> None:
         ("amdvlk", "2025.1", "absent"),
         ("with them", "games", "absent"),
     ]
-    assert wish.steps({})[0].arguments == {"packages": ["amdvlk", "rocminfo=5.7.*"]}
+    assert wish.steps({})[0].arguments == {"packages": ["amdvlk", "rocminfo=5.7.*"], "purge": True}
     assert shlex.split(wish.undo()) == ["apt-get", "install", "amdvlk", "rocminfo"]
 
 

@@ -213,9 +213,9 @@ def test_tuned_runs_alone_and_its_profile_is_verified() -> None:
     assert of(found, Packages)["tuning"].names == ("tuned",)
     assert {name: item.running for name, item in of(found, Daemon).items()} == {
         "power-profiles-daemon.service": False,
-        "tlp.service": False,
         "tuned.service": True,
     }
+    assert not of(found, AbsentPackages)["tlp"].purge
     assert of(found, PowerProfile)["tuned"].profile == "accelerator-performance"
 
 
