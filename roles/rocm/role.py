@@ -87,6 +87,13 @@ def _wanted(host: HostContext, sources: Sources, distribution: Distribution, cho
     reason = f"ROCm {choice} for {distribution.name}: builds for gfx1151, and devices ROCm0"
     if wanted.note:
         host.notes.append(f"rocm {choice}: {wanted.note}")
+    # AMD's packages lie in /opt; the version of a folder begins with the choice that it is of.
+    strange = [f"{folder} ({found})" for folder, found in host.facts.rocm.items() if not found.startswith(choice)]
+    if strange:
+        host.notes.append(
+            f"rocm {choice}: there is {', '.join(strange)} as well, and what finds libraries of both fails with undefined "
+            "symbols; strix_rocm in inventory.yaml, said explicitly, takes other choices' packages away"
+        )
     repository = repository_of(entry, wanted, reason)
     if repository is not None:
         yield _amdgpu_install("it owns sources and a key of the same repository, which go with it")

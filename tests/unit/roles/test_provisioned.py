@@ -122,6 +122,15 @@ def test_a_choice_that_there_is_not_names_those_that_there_are(distribution: str
     )
 
 
+def test_another_rocm_is_told_of_and_left_alone_by_a_default() -> None:
+    folders = {"/opt/rocm-7.2.4": "7.2.4-93", "/opt/rocm/core-10.0": "10.0.0"}
+    [note] = [note for note in desired("ubuntu-24.04", {"rocm": folders}).notes if "undefined symbols" in note]
+    assert note.startswith("rocm 7.2: there is /opt/rocm/core-10.0 (10.0.0) as well, ")
+    assert not any(
+        "undefined" in note for note in desired("ubuntu-24.04", {"rocm": {"/opt/rocm-7.2.4": "7.2.4"}}).notes
+    )
+
+
 def test_fedora_says_what_it_does_not_install() -> None:
     found = desired("fedora-43")
     assert of(found, Packages) == of(found, AbsentPackages) == {}
