@@ -143,7 +143,9 @@ def test_bad_input_exits_2_and_says_what_is_near(words: list[str], message: str)
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["deploy", "plan", "audit", "switch", "rollback", "trust", "key", "ask", "journal"])
+@pytest.mark.parametrize(
+    "verb", ["deploy", "plan", "audit", "switch", "rollback", "trust", "key", "ask", "journal", "doctor"]
+)
 def test_no_host_is_bad_input_and_says_which_there_are(verb: str) -> None:
     done = invoke(verb, *{"switch": ["--profile", "coding"], "ask": ["--text", "x"]}.get(verb, []))
     assert done.returncode == 2
@@ -305,3 +307,13 @@ def test_a_reader_that_has_left_gets_no_traceback(words: str) -> None:
     command = f"{plan} | {{ exec 0<&-; sleep 5; }}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.stderr == ""
+
+
+def test_a_check_is_explained_without_a_box() -> None:
+    done = invoke("doctor", "--explain", "gtt-limit", "--json")
+    assert done.returncode == 0, done.stderr
+    [check] = json.loads(done.stdout)["checks"]
+    assert check["id"] == "gtt-limit"
+    done = invoke("doctor", "--explain", "gtt-limits")
+    assert done.returncode == 2
+    assert "did you mean 'gtt-limit'" in done.stderr
