@@ -91,7 +91,7 @@ def _wanted(host: HostContext, sources: Sources, distribution: Distribution, cho
     strange = [f"{folder} ({found})" for folder, found in host.facts.rocm.items() if not found.startswith(choice)]
     if strange:
         host.notes.append(
-            f"rocm {choice}: there is {', '.join(strange)} as well, and what finds libraries of both fails with undefined "
+            f"rocm {choice}: there is {', '.join(strange)} as well, and what finds both fails with undefined "
             "symbols; strix_rocm in inventory.yaml, said explicitly, takes other choices' packages away"
         )
     repository = repository_of(entry, wanted, reason)
