@@ -6,7 +6,7 @@ import hashlib
 import re
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from strixkit.sandbox.shell import STATE, run
@@ -32,12 +32,21 @@ FINISH = Path(__file__).with_name("finish.sh")
 
 def missing_tools() -> list[str]:
     """Debian packages that this machine lacks for boxes."""
-    return sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
+    return lacking(TOOLS)
+
+
+def lacking(tools: Mapping[str, str]) -> list[str]:
+    """The packages of those tools that are not there."""
+    return sorted({package for tool, package in tools.items() if shutil.which(tool) is None})
 
 
 def install_tools(report: Report) -> None:
     """Install what is missing, by apt."""
-    packages = missing_tools()
+    install(missing_tools(), report)
+
+
+def install(packages: Sequence[str], report: Report) -> None:
+    """Install Debian packages; nothing is asked of apt when there are none."""
     if packages:
         report(f"installing {', '.join(packages)} (apt-get)")
         run("apt-get", "update")

@@ -34,9 +34,9 @@ def succeeds(*argv: str) -> bool:
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """One command on the boxes at a time."""
+def locked(name: str = "lock") -> Iterator[None]:
+    """One command on the boxes at a time; other work has a lock of another name."""
     STATE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with (STATE / "lock").open("w") as handle:
+    with (STATE / name).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
