@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from strixkit import sandbox
@@ -15,17 +17,25 @@ RESET = (
     "rm -rf /etc/systemd/system/llama-server-main.service /var/lib/strixkit /etc/strixkit /usr/local/lib/strixkit; "
     "systemctl daemon-reload; userdel llama; true"
 )
+# Steps that do nothing before they name a point of their own.
+SAME = ("activate", "packages")
 
 
 def points_of(lab: Lab) -> list[str]:
-    """The points of the last deploy, each once.
+    """The points of the last deploy, each state of the box once.
 
     Of folders that are made one after the other the first is enough: a folder is one call, and what an interruption
-    leaves differs in the number of folders only.
+    leaves differs in the number of folders only. Of a step that names a point before it does anything, that one is taken.
     """
     points = list(dict.fromkeys(lab.points()))
-    pairs = zip(["", *points], points, strict=False)
-    return [point for before, point in pairs if not (":mkdir:" in before and ":mkdir:" in point)]
+    beginnings = {one for one, after in pairwise(points) if _step(one) in SAME and after.startswith(f"{one}:")}
+    folders = {after for one, after in pairwise(points) if _step(one) == _step(after) == "mkdir"}
+    return [point for point in points if point not in beginnings | folders]
+
+
+def _step(point: str) -> str:
+    """Of `NUMBER:STEP:RESOURCE`, or `done`, which ends a job."""
+    return point.partition(":")[2].partition(":")[0]
 
 
 def _abandon() -> None:
