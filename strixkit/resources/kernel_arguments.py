@@ -154,6 +154,8 @@ class KernelArguments(Resource):
         if not seen and answer["loader"] == "grub" and answer["text"] != self._drop_in():
             found, wanted = answer["text"] or "", self._drop_in() or ""
             yield self.change(grub_drop_in.PATH, found, wanted, text=True)
+        elif not seen and answer.get("due"):
+            yield self.change("grub.cfg", answer["due"], "made again")
 
     def _of_owned(self, answer: Answer) -> Iterator[Change]:
         for argument in self._owned():

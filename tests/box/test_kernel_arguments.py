@@ -213,25 +213,25 @@ def _abandon() -> None:
     raise Abandoned
 
 
-def connection_lost(lab: Lab, point: str) -> None:
+def connection_lost(lab: Lab, point: str, wanted: KernelArguments = WISH) -> None:
     with pytest.raises(Abandoned):
-        make(lab, WISH, hold_at=point, on_held=_abandon)
+        make(lab, wanted, hold_at=point, on_held=_abandon)
     lab.ssh("touch /run/strixkit/go-on; flock --shared /run/strixkit/job.lock true")
 
 
-def power_cut(lab: Lab, point: str) -> None:
+def power_cut(lab: Lab, point: str, wanted: KernelArguments = WISH) -> None:
     def cut() -> None:
         sandbox.power_cut(lab.box.name)
         raise Abandoned
 
     with pytest.raises(Abandoned):
-        make(lab, WISH, hold_at=point, on_held=cut)
+        make(lab, wanted, hold_at=point, on_held=cut)
     sandbox.start(lab.box.name)
 
 
 @pytest.mark.parametrize("interrupt", [connection_lost, power_cut], ids=["connection", "power"])
 @pytest.mark.parametrize("loader", LOADERS)
-def test_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[[Lab, str], None]) -> None:
+def test_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[..., None]) -> None:
     """Whatever is cut off, the same deploy again ends as one that was not, and everything can still be given back."""
     lab.ssh(CLEAN + LOADERS[loader])
     before = lab.ssh(CONFIGURED)
@@ -248,6 +248,21 @@ def test_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[[L
         assert lab.ssh(CONFIGURED) == whole, point
         assert lab.ssh("cat /var/lib/strixkit/backup/etc/modprobe.d/mine.conf.1") == MODPROBE, point
         assert "27648000" not in _in_initramfs(lab), point
+        good(lab, NONE)
+        assert sorted(lab.ssh(CONFIGURED).split()) == sorted(before.split()), point
+
+
+@pytest.mark.parametrize("interrupt", [connection_lost, power_cut], ids=["connection", "power"])
+@pytest.mark.parametrize("loader", LOADERS)
+def test_giving_back_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[..., None]) -> None:
+    lab.ssh(CLEAN + LOADERS[loader])
+    before = lab.ssh(CONFIGURED)
+    good(lab, WISH)
+    _, points = make(lab, NONE)
+    assert len(points) > 3
+    for point in points:
+        good(lab, WISH)
+        interrupt(lab, point, NONE)
         good(lab, NONE)
         assert sorted(lab.ssh(CONFIGURED).split()) == sorted(before.split()), point
 

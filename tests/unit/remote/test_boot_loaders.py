@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from strixkit.remote.agent import paths
-from strixkit.remote.agent.boot import entries, grub, grubby, initramfs, loader, modprobe, observe, record, systemd_boot
+from strixkit.remote.agent.boot import due, entries, grub, grubby, loader, modprobe, observe, record, systemd_boot
 from strixkit.remote.agent.machine import Machine
 
 MACHINE = "0123456789abcdef0123456789abcdef"
@@ -225,9 +225,10 @@ def test_options_are_taken_away_and_nothing_else_changes() -> None:
     assert modprobe.without(odd, ["x.y"]) == odd
 
 
-def test_an_initramfs_that_is_due_is_seen(tree: Any) -> None:
-    files = {loader.UPDATE_GRUB: "", loader.GRUB_CFG: GRUB_CFG, initramfs.DUE: ""}
-    assert observe.kernel_arguments({"names": [], "drop_in": DROP_IN}, tree(files))["initramfs"]
+def test_what_a_run_that_was_cut_off_has_not_made_is_seen(tree: Any) -> None:
+    files = {loader.UPDATE_GRUB: "", loader.GRUB_CFG: GRUB_CFG, due.INITRAMFS: "", due.GRUB_CFG: ""}
+    answer = observe.kernel_arguments({"names": [], "drop_in": DROP_IN}, tree(files))
+    assert (answer["initramfs"], answer["due"]) == (due.WORDS, due.WORDS)
 
 
 @pytest.fixture

@@ -113,6 +113,14 @@ def test_a_drop_in_that_somebody_changed_is_written_again() -> None:
     assert [step.step for step in wanted.steps(grub(RIGHT, text=text))] == ["kernel_arguments"]
 
 
+def test_a_removal_that_was_cut_off_before_grub_cfg_was_made() -> None:
+    """The drop-in is gone, and grub.cfg has what nobody wants to be there any more."""
+    wanted = wish(RELEASED)
+    answer = grub(RIGHT, due="older than what it is made of")
+    assert short(wanted.diff(answer)) == [("grub.cfg", "older than what it is made of", "made again")]
+    assert [step.step for step in wanted.steps(answer)] == ["kernel_arguments"]
+
+
 def test_another_value_is_one_change() -> None:
     old = wish()
     new = wish(LIMIT.model_copy(update={"value": "5"}), OFF, STALE)

@@ -8,6 +8,7 @@ import re
 from typing import Any, Dict, List
 
 from strixkit.remote.agent import atomic, backup
+from strixkit.remote.agent.boot import due
 from strixkit.remote.agent.boot.loader import GRUB_CFG, UPDATE_GRUB
 from strixkit.remote.agent.boot.tool import run
 from strixkit.remote.agent.machine import Machine
@@ -44,9 +45,13 @@ def entries(text: str) -> List[str]:
 
 
 def observe(machine: Machine, drop_in: str) -> Dict[str, Any]:
-    """`entries` of grub.cfg, and the `text` of our drop-in; `obstacle` if grub.cfg cannot be read."""
+    """`entries` of grub.cfg, `due` if it is to be made again, and the `text` of our drop-in.
+
+    obstacle: it cannot be read.
+    """
     text = machine.read(GRUB_CFG, CFG_BYTES)
-    answer: Dict[str, Any] = {"entries": entries(text or ""), "text": machine.whole(drop_in)}
+    made = {"entries": entries(text or ""), "due": due.said(machine, due.GRUB_CFG)}
+    answer: Dict[str, Any] = dict(made, text=machine.whole(drop_in))
     if text is None:
         answer["obstacle"] = "%s cannot be read (ls -l %s; update-grub makes it anew)" % (GRUB_CFG, GRUB_CFG)
     return answer
@@ -59,6 +64,7 @@ def apply(step: Dict[str, Any], report: Report) -> None:
     for source in sources:
         if source != path and not backup.kept(source):  # as found at first: what came later is ours
             backup.keep(source)
+    due.begin(due.GRUB_CFG)
     report("drop-in")
     if text is None:
         with contextlib.suppress(FileNotFoundError):
@@ -70,3 +76,4 @@ def apply(step: Dict[str, Any], report: Report) -> None:
     report("update-grub")
     run(UPDATE_GRUB)
     atomic.sync_file(GRUB_CFG)
+    due.end(due.GRUB_CFG)

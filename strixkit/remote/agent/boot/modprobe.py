@@ -7,7 +7,7 @@ import stat
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 from strixkit.remote.agent import atomic, backup
-from strixkit.remote.agent.boot import initramfs
+from strixkit.remote.agent.boot import due, initramfs
 from strixkit.remote.agent.machine import Machine
 from strixkit.remote.agent.report import Report
 from strixkit.resources.command_line import plain, split, words
@@ -47,7 +47,8 @@ def without(text: str, names: Iterable[str]) -> str:
 def apply(step: Dict[str, Any], report: Report) -> None:
     """Take the options away, file by file; the files of before are kept. Can be run again at any point."""
     machine, names = Machine(), [str(name) for name in step["names"]]
-    initramfs.due()
+    if initramfs.tool(machine) is not None:
+        due.begin(due.INITRAMFS)
     for path in sorted({option["path"] for option in options(machine, names)}):
         report(path)
         backup.keep(path)

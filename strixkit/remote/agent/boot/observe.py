@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict
 
-from strixkit.remote.agent.boot import entries, grub, grubby, initramfs, loader, modprobe, room, systemd_boot
+from strixkit.remote.agent.boot import due, entries, grub, grubby, initramfs, loader, modprobe, room, systemd_boot
 from strixkit.remote.agent.machine import Machine
 
 
@@ -17,7 +17,7 @@ def kernel_arguments(question: Dict[str, Any], machine: Machine) -> Dict[str, An
     found = loader.detect(machine)
     answer: Dict[str, Any] = {
         "modprobe": modprobe.options(machine, (str(name) for name in question["names"])),
-        "initramfs": initramfs.state(machine),
+        "initramfs": due.said(machine, due.INITRAMFS),
         **found,
     }
     kind = found["loader"]
