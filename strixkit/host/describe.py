@@ -82,24 +82,20 @@ class Description:
         distribution = self._distribution(facts)
         runtime = self._runtime(answer.get("runtime") or {})
         context = HostContext(self.host, facts, runtime, (), distribution=distribution)
-        planned_on = facts
-        if self.preview and self.reboot:
-            planned_on = self._after_reboot(context)
+        then = self._after_reboot(context)
+        planned_on = then if self.reboot else facts
         context.may_reboot = self.reboot and not self.preview  # nothing waits in a preview
-        try:
-            context.services, unfit = tuple(self._services(planned_on, answer, context.runtime)), None
-        except InputError as error:
-            unfit = error  # of no matter where a reboot comes first, which brings the GPU's limit of memory
+        context.services = tuple(self._services(planned_on, answer, runtime))
+        if _gtt_bytes(then) < _gtt_bytes(planned_on):
+            self._services(then, answer, runtime)  # the next boot must not leave a service with too little
         by_role = self._by_role(context)
-        if unfit is not None and not context.reboots:
-            raise unfit
         if context.runtime.recorded:
             context.notes.append(
                 f"runtime {context.runtime.name}: flags as recorded in the catalogue "
                 f"({self.runtime.recorded.version}); the binary itself is asked before anything is stopped"
             )
-        if planned_on is not facts and planned_on.gpu is not None:
-            gib = planned_on.gpu.gtt_total_bytes >> 30
+        if self.preview and planned_on is not facts:
+            gib = _gtt_bytes(planned_on) >> 30
             context.notes.append(f"the services are planned with the GTT limit of {gib} GiB that the reboot brings")
         context.notes += [note for state in context.services for note in state.notes(self.host.name)]
         if facts.simulated:
@@ -124,6 +120,8 @@ class Description:
 
     def _after_reboot(self, context: HostContext) -> Facts:
         """The facts as a reboot will make them, as far as services are planned on them: the limit of GTT."""
+        if not self.host.provisioning.enabled:
+            return context.facts
         facts, scratch = context.facts, replace(context, may_reboot=True, arguments=[], notes=[])
         self._by_role(scratch, only=BEFORE_REBOOT)
         gib = gtt.wished(facts, self.host.provisioning, self.host.name)
@@ -264,6 +262,10 @@ class Description:
             cache.put(key, dict(boxed["header"]))
             return header
         return gguf.from_summary(known)
+
+
+def _gtt_bytes(facts: Facts) -> int:
+    return facts.gpu.gtt_total_bytes if facts.gpu else 0
 
 
 def _other_shapes(file: ModelFile) -> dict[str, ModelShape]:

@@ -186,7 +186,8 @@ def test_a_preview_with_a_reboot_plans_the_services_as_they_will_be_after_it(siz
 def test_a_deploy_that_may_reboot_lets_the_services_wait_for_it() -> None:
     answer = json.loads((DATA / "facts/bare/framework-128gb.json").read_text())
     services = {"main": Service(profile="coding", model="qwen3.6-27b-mtp", source=ModelSource(controller=str(MODEL)))}
-    host = Host(name="strix01", address="strix01", runtime="debian", services=services)
+    host = Host(name="strix01", address="strix01", runtime="rocmfp4", services=services)
+    answer["runtime"] = {"present": True, "identity": "f00", "help": HELP}
     desired = Description(host, reboot=True).desired(answer)
     assert not desired.complete
     assert not [item for item in desired.resources if isinstance(item, Release)]

@@ -12,16 +12,26 @@ from roles.kernel import role as kernel_role
 from roles.memory import role as memory
 from strixkit.config.catalogue import load_runtime
 from strixkit.config.host import Host, Provisioning, Service
+from strixkit.config.source import ModelSource
 from strixkit.engine.converge import Desired
 from strixkit.errors import InputError
 from strixkit.host.context import HostContext, RuntimeState
 from strixkit.host.describe import Description
 from strixkit.planner.facts import Facts
+from strixkit.resources.artifact import Artifact
 from strixkit.resources.kernel_arguments import Argument, KernelArguments
 from strixkit.resources.release import Release
 
-FACTS = json.loads((Path(__file__).parents[2] / "data/facts/framework-128gb.json").read_text())
+DATA = Path(__file__).parents[2] / "data"
+FACTS = json.loads((DATA / "facts/framework-128gb.json").read_text())
 GIB = 1 << 30
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 READY = "root=1 ttm.pages_limit=28311552 amd_iommu=off amdgpu.lockup_timeout=10000,60000,10000,10000"
 
 
@@ -43,11 +53,22 @@ def desired(
     host = Host(
         name="strix01",
         address="strix01",
-        runtime="debian" if reboot else "rocmfp4",  # of which nobody needs to have built one
+        runtime="rocmfp4",
         provisioning=Provisioning(**wishes),
         services={"main": Service(profile="coding", model="qwen3.6-27b-mtp")},
     )
-    return Description(host, preview=not reboot, reboot=reboot).desired(answer)
+    return Description(host, preview=True, reboot=reboot).desired(answer)
+
+
+def deployed(gpu: dict[str, Any], *, reboot: bool) -> Desired:
+    """No preview: a box with a runtime, and a small model that is sent there."""
+    source = ModelSource(controller=str(DATA / "gguf/tiny-pred-strix.gguf"))
+    services = {"main": Service(profile="coding", model="tiny", source=source)}
+    host = Host(name="strix01", address="strix01", runtime="rocmfp4", services=services)
+    text = (DATA / "help/llama.cpp-0.7.0.txt").read_text()
+    answer = json.loads(json.dumps(FACTS)) | {"runtime": {"present": True, "identity": "f00", "help": text}}
+    answer["facts"]["gpu"] |= gpu
+    return Description(host, reboot=reboot).desired(answer)
 
 
 def asked(facts: dict[str, Any]) -> HostContext:
@@ -185,20 +206,27 @@ def test_known_bad_versions_are_notes() -> None:
 
 
 def test_services_wait_for_the_reboot_that_is_allowed() -> None:
-    found = desired(reboot=True)
+    found = deployed({}, reboot=True)
     assert not found.complete
-    assert not [resource for resource in found.resources if isinstance(resource, Release)]
-    assert [resource for resource in desired().resources if isinstance(resource, Release)], "without one they do not"
+    assert not [resource for resource in found.resources if isinstance(resource, Release | Artifact)]
     assert asked({}).reboots
     assert not asked({"cmdline": READY}).reboots
 
 
 def test_a_service_that_fits_only_after_the_reboot() -> None:
-    small = {"gtt_total_bytes": 4 * GIB}
     with pytest.raises(InputError) as caught:
-        desired(gpu=small)
-    assert "deploy --reboot, which brings strix_gtt_gib from 4 to 108" in (caught.value.hint or "")
-    assert not desired(gpu=small, reboot=True).complete
+        deployed({"gtt_total_bytes": 600 << 20}, reboot=False)
+    assert "deploy --reboot, which brings strix_gtt_gib from 0.6 to 108" in (caught.value.hint or "")
+    assert not deployed({"gtt_total_bytes": 600 << 20}, reboot=True).complete
+
+
+@pytest.mark.parametrize("reboot", [True, False])
+def test_a_wish_below_what_a_service_needs_is_refused_whatever_is_live(reboot: bool) -> None:
+    with pytest.raises(InputError, match="service main: no plan fits") as caught:
+        desired(gtt_gib=12, reboot=reboot)
+    assert "raise strix_gtt_gib from 12 to " in (caught.value.hint or "")
+    # Where the wish never comes to be, it is not in the way.
+    assert desired({"virtualization": "container"}, gtt_gib=12).resources
 
 
 def test_gtt_that_is_not_what_the_kernel_was_booted_with_is_told() -> None:
