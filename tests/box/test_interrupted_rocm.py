@@ -32,34 +32,42 @@ def lab(boxes, client: Path, tiny_model: Path, amd: Amd) -> Lab:
     return lab
 
 
-def others(lab: Lab, amd: Amd) -> None:
+def bare(lab: Lab, amd: Amd) -> None:
     """Without ROCm, and the same repository in a file that is not ours."""
-    rocm.wish(lab, "none")
-    outcome = lab.deploy()
-    assert outcome.ok, (outcome.error, outcome.log)
-    lab.ssh(f"echo 'deb [signed-by=/x] {amd.server.url}/good noble main' > /etc/apt/sources.list.d/rocm.list")
+    packages = " ".join(package.name for package in rocm.PACKAGES)
+    lab.ssh(
+        f"dpkg --configure -a; dpkg --purge {packages}; rm -f {' '.join(rocm.FILES)} /etc/profile.d/strixkit-rocm.sh; "
+        f"echo 'deb [signed-by=/x] {amd.server.url}/good noble main' > /etc/apt/sources.list.d/rocm.list"
+    )
     rocm.wish(lab, "7.2")
 
 
 @pytest.mark.parametrize("interrupt", INTERRUPTIONS)
-def test_on_and_off(lab: Lab, amd: Amd, interrupt: str) -> None:
-    others(lab, amd)
+def test_on(lab: Lab, amd: Amd, interrupt: str) -> None:
+    bare(lab, amd)
     assert lab.deploy().ok
-    on = points_of(lab)
-    rocm.wish(lab, "none")
-    assert lab.deploy().ok
-    off = points_of(lab)
+    points = points_of(lab)
     for words in ("fetching", "trying", *(f"writing {path}" for path in rocm.FILES), "apt-get install"):
-        assert any(words in point for point in on), words
-    for words in (*(f"removing {path}" for path in rocm.FILES), "apt-get purge"):
-        assert any(words in point for point in off), words
-    for point in on:
-        others(lab, amd)
+        assert any(words in point for point in points), words
+    for point in points:
+        bare(lab, amd)
         INTERRUPTIONS[interrupt](lab, point)
         _converges(lab, point)
         assert set(rocm.there(lab)) == set(rocm.FILES), point
         assert set(rocm.versions(lab, *rocm.NAMES)) == set(rocm.NAMES), point
-    for point in off:
+    is_good(lab, "rocm on")
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTIONS)
+def test_off(lab: Lab, amd: Amd, interrupt: str) -> None:
+    rocm.wish(lab, "7.2")
+    assert lab.deploy().ok
+    rocm.wish(lab, "none")
+    assert lab.deploy().ok
+    points = points_of(lab)
+    for words in (*(f"removing {path}" for path in rocm.FILES), "apt-get purge"):
+        assert any(words in point for point in points), words
+    for point in points:
         rocm.wish(lab, "7.2")
         assert lab.deploy().ok
         rocm.wish(lab, "none")
@@ -67,14 +75,14 @@ def test_on_and_off(lab: Lab, amd: Amd, interrupt: str) -> None:
         _converges(lab, point)
         assert rocm.there(lab) == [], point
         assert rocm.versions(lab, *rocm.NAMES) == {}, point
+    is_good(lab, "rocm off")
 
 
 def _converges(lab: Lab, point: str) -> None:
-    """Before anybody repairs anything every source works, or its file is not there."""
+    """Before anybody repairs anything every source works, or its file is not there; then a plain deploy makes it so."""
     lab.ssh("mkdir -p /run/strixkit && flock --shared /run/strixkit/job.lock true")
-    if lab.ssh(f"ls {rocm.FILES[1]} 2>/dev/null", check=False):
+    if rocm.FILES[1] in rocm.there(lab):
         lab.ssh("apt-get update --error-on=any")
     outcome = lab.deploy()
     assert outcome.ok, (point, outcome.error, outcome.log)
     assert lab.deploy().changes == [], point
-    is_good(lab, point)
