@@ -25,7 +25,7 @@ def points_of(lab: Lab) -> list[str]:
     """The points of the last deploy, each state of the box once.
 
     Of folders that are made one after the other the first is enough: a folder is one call, and what an interruption
-    leaves differs in the number of folders only. Of a step that names a point before it does anything, that one is taken.
+    leaves differs in the number of folders only. Of a step that names a point before it does anything, that is taken.
     """
     points = list(dict.fromkeys(lab.points()))
     beginnings = {one for one, after in pairwise(points) if _step(one) in SAME and after.startswith(f"{one}:")}
