@@ -55,7 +55,7 @@ def take_out(path: str, prefixes: List[str]) -> str:
         atomic.sync_directory(os.path.dirname(path))
     else:
         info = os.stat(path)
-        atomic.write(path, left.encode(), info.st_mode & 0o7777, info.st_uid, info.st_gid)
+        atomic.write(os.path.realpath(path), left.encode(), info.st_mode & 0o7777, info.st_uid, info.st_gid)
     return copy
 
 

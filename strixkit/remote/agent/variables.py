@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from typing import Any, Dict, List, Tuple
 
 from strixkit.remote.agent import atomic, backup
@@ -12,31 +13,47 @@ from strixkit.remote.agent.report import Report
 MOST_BYTES = 1 << 20
 # One word of a shell that expands nothing, or one quoted text. What else a line may do is its owner's business.
 WORD = r"""(?:"[^"`$\\]*"|'[^']*'|[^\s"'`$\\;&|<>()#]*)*"""
+GOES_ON = re.compile(r"(?:\\|&&|\|)$")  # the end of a line whose command has not ended
 
 
 def observe(question: Dict[str, Any]) -> Dict[str, Any]:
     """The lines of the file that do nothing but set the variable."""
     path = str(question["path"])
-    return {"lines": _split(atomic.read_text(path, MOST_BYTES) or "", str(question["name"]))[0]}
+    return {"lines": _split(path, atomic.read_text(path, MOST_BYTES) or "", str(question["name"]))[0]}
 
 
 def unset(step: Dict[str, Any], report: Report) -> None:
-    """Remove those lines; the file as it was is kept, and so are its owner and mode."""
-    path = str(step["path"])
+    """Remove those lines; the file as it was is kept, and so are its owner and mode. Of a link: what it points to."""
+    path = os.path.realpath(str(step["path"]))
     with open(path, "rb") as handle:
         data = handle.read()
         info = os.fstat(handle.fileno())
-    lines, left = _split(data.decode("utf-8", "surrogateescape"), str(step["name"]))
+    lines, left = _split(str(step["path"]), data.decode("utf-8", "surrogateescape"), str(step["name"]))
     if lines:
-        report("the file as it was: %s" % backup.keep(path))
+        report("the file as it was: %s" % backup.keep(str(step["path"])))
         atomic.write(path, left.encode("utf-8", "surrogateescape"), info.st_mode & 0o7777, info.st_uid, info.st_gid)
 
 
-def _split(text: str, name: str) -> Tuple[List[str], str]:
+def _split(path: str, text: str, name: str) -> Tuple[List[str], str]:
     """The lines that set `name`, and the text without them."""
     sets = re.compile(r"\s*(?:export\s+)?%s=%s\s*;?\s*(?:#.*)?" % (re.escape(name), WORD))
     rest = re.compile(r"\s*export\s+%s\s*;?\s*(?:#.*)?" % re.escape(name))  # exports what a line before has set
     every = text.splitlines(keepends=True)
-    hits = [line for line in every if sets.fullmatch(line.rstrip("\r\n"))]
-    gone = [line for line in every if line in hits or (hits and rest.fullmatch(line.rstrip("\r\n")))]
-    return [line.strip() for line in hits], "".join(line for line in every if line not in gone)
+    whole = [not (before and GOES_ON.search(before.rstrip())) for before in ["", *every[:-1]]]
+    hits = [at for at, line in enumerate(every) if whole[at] and sets.fullmatch(line.rstrip("\r\n"))]
+    gone = {at for at, line in enumerate(every) if whole[at] and rest.fullmatch(line.rstrip("\r\n"))} if hits else set()
+    left = "".join(line for at, line in enumerate(every) if at not in gone.union(hits))
+    if hits and path.endswith(".sh") and not _is_script(left):
+        return [], text
+    return [every[at].strip() for at in hits], left
+
+
+def _is_script(text: str) -> bool:
+    """Whether a shell can still read it: without its only line an `if` cannot, and every login would end there.
+
+    Text between << and its end is not a line that sets anything, so a script with such is left to its owner.
+    """
+    if "<<" in text:
+        return False
+    done = subprocess.run(["sh", "-n"], input=text.encode("utf-8", "surrogateescape"), capture_output=True)
+    return done.returncode == 0

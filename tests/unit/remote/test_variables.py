@@ -77,6 +77,35 @@ def test_lines_that_do_more_are_left_to_their_owner(line: str, tmp_path: Path) -
     assert file.read_text() == f"{line}\nexport B=2\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"export OTHER=1 \\\n  {NAME}=11.0.0\nexport B=2\n",
+        f"test -e /dev/kfd &&\n  export {NAME}=11.0.0\nexport B=2\n",
+        f"if test -e /dev/kfd; then\n  export {NAME}=11.0.0\nfi\nexport B=2\n",
+        f"gpu() {{\n{NAME}=11.0.0\n}}\n",
+        f"cat <<END\n{NAME}=11.0.0\nEND\n",
+    ],
+)
+def test_a_line_that_is_a_part_of_a_command_is_left_to_its_owner(text: str, tmp_path: Path) -> None:
+    """Without it the rest would be another script, or none: every login would end there."""
+    file = tmp_path / "x.sh"
+    file.write_text(text)
+    assert variables.observe({"path": str(file), "name": NAME}) == {"lines": []}
+    variables.unset({"path": str(file), "name": NAME}, Report())
+    assert file.read_text() == text
+
+
+def test_of_a_link_what_it_points_to_is_edited(tmp_path: Path) -> None:
+    file, link = tmp_path / "kept-elsewhere", tmp_path / "environment"
+    file.write_text(f"A=1\n{NAME}=11.0.0\n")
+    link.symlink_to(file.name)
+    variables.unset({"path": str(link), "name": NAME}, Report())
+    assert link.is_symlink()
+    assert file.read_text() == "A=1\n"
+    assert len(backup.kept(str(link))) == 1
+
+
 def test_an_export_goes_with_its_assignment(tmp_path: Path) -> None:
     file = tmp_path / "x.sh"
     file.write_text(f"{NAME}=11.0.0\nexport {NAME}\nexport B=2\n")
