@@ -10,25 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.interruptions import INTERRUPTIONS, RESET, is_good, points_of
+from tests.box.interruptions import INTERRUPTIONS, RESET, is_good, points_of, small_archive
 from tests.box.lab import Lab
 
 pytestmark = [pytest.mark.box, pytest.mark.slow]
-
-
-# An archive of one package: the same apt reads it sixty times, in a tenth of the time that Debian's takes.
-ARCHIVE = (
-    "cd /srv/archive && apt-ftparchive packages . > Packages && rm -r /etc/apt/sources.list* /var/lib/apt/lists && "
-    "echo 'deb [trusted=yes] file:/srv/archive ./' > /etc/apt/sources.list && apt-get update -qq"
-)
 
 
 @pytest.fixture(scope="module")
 def lab(boxes, client: Path, tiny_model: Path) -> Lab:
     [box] = boxes(1)
     lab = Lab(box, client, tiny_model)
-    lab.ssh("apt-get update -qq && mkdir /srv/archive && cd /srv/archive && apt-get download -qq llama.cpp-tools")
-    lab.ssh(ARCHIVE)
+    small_archive(lab, "llama.cpp-tools")
     return lab
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.box import rocm
-from tests.box.interruptions import INTERRUPTIONS, is_good, points_of
+from tests.box.interruptions import INTERRUPTIONS, is_good, points_of, small_archive
 from tests.box.lab import Lab
 from tests.box.rocm import Amd
 
@@ -29,6 +29,7 @@ def lab(boxes, client: Path, tiny_model: Path, amd: Amd) -> Lab:
     [box] = boxes(1)
     lab = Lab(box, client, tiny_model)
     assert lab.deploy().ok
+    small_archive(lab)
     return lab
 
 
