@@ -85,9 +85,10 @@ class Description:
         then = self._after_reboot(context)
         planned_on = then if self.reboot else facts
         context.may_reboot = self.reboot and not self.preview  # nothing waits in a preview
-        context.services = tuple(self._services(planned_on, answer, runtime))
+        brought = _gtt_bytes(then) >> 30 if then is not facts else None
+        context.services = tuple(self._services(planned_on, answer, runtime, brought))
         if _gtt_bytes(then) < _gtt_bytes(planned_on):
-            self._services(then, answer, runtime)  # the next boot must not leave a service with too little
+            self._services(then, answer, runtime, brought)  # the next boot must not leave a service with too little
         by_role = self._by_role(context)
         if context.runtime.recorded:
             context.notes.append(
@@ -187,7 +188,10 @@ class Description:
             raise InputError(f"model file {path} has sha256 {found}, wanted {wanted}", host=self.host.name)
         return found
 
-    def _services(self, facts: Facts, answer: dict[str, Any], runtime: RuntimeState) -> list[ServiceState]:
+    def _services(
+        self, facts: Facts, answer: dict[str, Any], runtime: RuntimeState, gtt_gib: int | None
+    ) -> list[ServiceState]:
+        """gtt_gib: the limit of GTT that a reboot brings; None where it brings none."""
         boxed = {str(item["path"]): item for item in answer.get("models", [])}
         running = {name: self._held(item) for name, item in (answer.get("services") or {}).items()}
         seen = [item for held in running.values() for item in held.measured]
@@ -202,10 +206,8 @@ class Description:
             measured = measured_in(seen, alike)
             held = running.get(name, Held())
             tenants.append(Tenant(name, self.loaded[name], shape, held, declared, alike, measured, _other_shapes(file)))
-        provisioning = self.host.provisioning
-        gib = gtt.wished(facts, provisioning, self.host.name) if provisioning.enabled else None
         try:
-            shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan, gtt_gib=gib)
+            shares = share_memory(facts, self.runtime.family, tuple(tenants), replan=self.replan, gtt_gib=gtt_gib)
         except InputError as error:
             raise InputError(error.message, host=self.host.name, hint=error.hint) from error
         return [

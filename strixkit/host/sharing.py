@@ -86,7 +86,7 @@ def share_memory(
     Those behind it count with the worst that they were planned with if they run or keep their choice. Nothing is
     promised to the others: they are planned later and get what is left.
 
-    replan: keep no choice. gtt_gib: the limit of GTT that the inventory comes to, for what is said of it.
+    replan: keep no choice. gtt_gib: the limit of GTT that a reboot brings, for what is said of it.
     Raises InputError, service named, if nothing fits.
     """
     kept: dict[str, Kept] = {}

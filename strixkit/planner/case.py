@@ -25,7 +25,7 @@ class Case:
     running: held by the running service that the plan replaces, so that a second deploy plans the same.
     measured: compute buffers that this runtime has had on this host with a model of this shape.
     variants: other variants of the model by name, with which more might fit.
-    gtt_gib: the limit of GTT that the inventory comes to; None if it says none. The box has it after a reboot.
+    gtt_gib: the limit of GTT that a reboot brings; None where it brings none.
     """
 
     facts: Facts

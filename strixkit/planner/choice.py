@@ -110,7 +110,7 @@ def plan(
     measured: compute buffers that this runtime has had on this host with a model of this shape.
     variants: shapes of the model's other variants by name, which the plan may offer.
     drafting: what was measured of drafts on this host, instead of what is published.
-    gtt_gib: the limit of GTT that the inventory comes to, which a reboot may yet have to bring.
+    gtt_gib: the limit of GTT that a reboot brings; None where it brings none.
     Raises InputError if nothing fits and nothing is kept, with the smallest thing that would.
     """
     drafting = drafting or drafting_of(profile, shape)

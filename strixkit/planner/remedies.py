@@ -128,7 +128,7 @@ def _with_small_carve_out(facts: Facts, gpu: Gpu) -> Facts:
 
 
 def _wished_gtt(case: Case, run: Run, wish: Wish | None) -> int:
-    """The limit that the inventory has already, if it is enough and only a reboot is missing; else 0."""
+    """The limit that a reboot alone brings, if it is enough; else 0."""
     gib, gpu = case.gtt_gib, case.facts.gpu
     if gib is None or gpu is None or gib * GIB_MIB * MIB <= gpu.gtt_total_bytes:
         return 0
