@@ -12,10 +12,11 @@ from strixkit.resources.command_line import values
 from strixkit.resources.kernel_arguments import Argument
 
 PAGES_LIMIT = "ttm.pages_limit"
-# GFX, compute, SDMA, video in ms. Linux 7 ends a compute job after 2 s instead of 60 s, and long prompts on Vulkan with
-# it: vk::DeviceLostError (ggml-org/llama.cpp#25664; confirmed independently in #27076).
+# GFX, compute, SDMA, video in ms. Newer kernels end a compute job after 2 s, and long prompts on Vulkan with it:
+# vk::DeviceLostError (reported of 7.x: ggml-org/llama.cpp#25664; confirmed independently in #27076). 6.19 is the first
+# (torvalds/linux@1bea57ea7544); those before it wait 10 s or 60 s, and nobody reported it of them.
 LOCKUP_TIMEOUT = "10000,60000,10000,10000"
-LOCKUP_KERNEL = (7,)
+LOCKUP_KERNEL = (6, 19)
 
 # What other guides set for the same purpose, why it is wrong, and what /sys/module says where nobody sets it.
 STALE = (
@@ -75,10 +76,11 @@ def _lockup_timeout(host: HostContext) -> Argument:
         return Argument(name=name, value=wish, reason="strix_lockup_timeout")
     if wish == "default":
         return Argument(name=name, value=None, reason="strix_lockup_timeout: default", released=True)
-    if numbers(host.facts.kernel)[:1] >= LOCKUP_KERNEL:
+    if numbers(host.facts.kernel) >= LOCKUP_KERNEL:
         reason = (
-            "Linux 7 resets the GPU after 2 s of compute, and Vulkan loses its device in long prompts; 60 s as before"
+            "Linux 6.19 and newer reset the GPU after 2 s of compute, and Vulkan loses its device in long prompts; "
+            "60 s as older ones had"
         )
         return Argument(name=name, value=LOCKUP_TIMEOUT, reason=reason)
-    reason = f"Linux {host.facts.kernel or 'unknown'} waits 60 s by itself"
+    reason = f"Linux {host.facts.kernel or 'unknown'} is not known to end compute jobs after 2 s"
     return Argument(name=name, value=None, reason=reason, released=True)

@@ -213,7 +213,7 @@ class KernelArguments(Resource):
                     yield self._live_change(argument, str(effect), ABSENT)
             elif live != argument.value:
                 yield self._live_change(argument, _words([live]), argument.value)
-            elif effect not in (None, argument.value):
+            elif effect is not None and effect not in as_told(argument.value):
                 yield self._live_change(argument, f"{live} on the command line, {effect} in effect", argument.value)
 
     def _change(self, argument: Argument, found: str, wanted: str) -> Change:
@@ -226,6 +226,15 @@ class KernelArguments(Resource):
 def _last(text: str, name: str) -> str | None:
     found = values(text, name)
     return found[-1] if found else None
+
+
+def as_told(value: str) -> tuple[str, str]:
+    """How /sys/module may tell a value that is in effect.
+
+    Before Linux 7.0 amdgpu parses its lockup_timeout in place, and what follows the first comma is gone from /sys
+    (torvalds/linux@2d300ebfc411, and in stable kernels since). The command line then says what is in effect.
+    """
+    return value, value.partition(",")[0]
 
 
 def _words(found: list[str | None] | list[str]) -> str:

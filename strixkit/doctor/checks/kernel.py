@@ -5,27 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from roles.memory.role import LOCKUP_KERNEL
 from strixkit.doctor.check import Check, Examined, Point, Verdict, bad, doubt, good, skip
 from strixkit.doctor.services import log_lines, no_units, on_rocm, rocm_concerns, units
 from strixkit.doctor.texts import AMD_PAGE, GITHUB, LLAMA_ISSUES, VULKAN_ONLY, gib, issue, no_gpu
 from strixkit.doctor.versions import known
+from strixkit.host.compatibility import numbers
 from strixkit.host.provision import CONTAINER
+from strixkit.planner.facts import Facts
 from strixkit.resources.base import Change, Risk
-from strixkit.resources.command_line import plain
+from strixkit.resources.command_line import plain, values
+from strixkit.resources.kernel_arguments import as_told
 
 LIVE = " (live)"  # how KernelArguments ends the field of what only a reboot makes so
 GFX1151 = 110501  # gfx_target_version in KFD's topology
 TIMEOUT = "amdgpu.lockup_timeout"
-ENOUGH_MS = 60000  # of the compute rings, as kernels before 7.0 had
+ENOUGH_MS = 60000  # of the compute rings, as older kernels had
 RING_TIMEOUT = re.compile(r"ring (?:comp|gfx)\S* timeout|device wedged", re.IGNORECASE)
 LOST = ("ErrorDeviceLost", "context is lost")  # in a server's log
 HELD = 2 << 30  # bytes of GTT that nobody should hold: a desktop has some hundred MiB, and is somebody
 LOADS = re.compile(r"llama|ollama|python|rocm|vulkan|ggml", re.IGNORECASE)
-
-
-def _major(kernel: str) -> int | None:
-    found = re.match(r"(\d+)\.", kernel)
-    return int(found[1]) if found else None
 
 
 def lockup_timeout(examined: Examined) -> Iterator[Point]:
@@ -49,20 +48,27 @@ def lockup_timeout(examined: Examined) -> Iterator[Point]:
         yield bad(seen, f"restart the service, and raise {TIMEOUT}: {command}")
     if log is None:
         yield skip(f"whether the GPU was reset: {examined.evidence.why_unread('kernel_log')}")
-    major = _major(facts.kernel)
-    if major is None:
+    version = numbers(facts.kernel)
+    if not version:
         yield skip(f"the kernel's version is not known ({facts.kernel or 'empty'})")
-    elif major < 7:
-        yield good(f"kernel {facts.kernel} gives compute jobs 60 s by itself")
+    elif version < LOCKUP_KERNEL:
+        yield good(f"kernel {facts.kernel} gives compute jobs more than 2 s by itself")
     else:
-        yield _timeout(facts.kernel, facts.module_parameters.get(TIMEOUT), command)
+        yield _timeout(facts.kernel, _in_effect(facts), command)
+
+
+def _in_effect(facts: Facts) -> str | None:
+    """The live value; from the command line, where an older driver has cut what /sys has of it."""
+    found = facts.module_parameters.get(TIMEOUT)
+    last = values(facts.cmdline, TIMEOUT)[-1:]
+    return last[0] if last and found in as_told(last[0]) else found
 
 
 def _timeout(kernel: str, value: str | None, command: str) -> Point:
     if value is None:
         return skip("/sys/module/amdgpu/parameters/lockup_timeout cannot be read")
-    numbers = value.split(",")
-    compute = numbers[1] if len(numbers) > 1 else ""
+    parts = value.split(",")
+    compute = parts[1] if len(parts) > 1 else ""
     if compute.isdecimal() and int(compute) >= ENOUGH_MS:
         return good(f"kernel {kernel}, {TIMEOUT}={value}")
     found = f"{TIMEOUT}={value}" if value else f"no {TIMEOUT}"
@@ -197,11 +203,11 @@ CHECKS = {
         group="kernel",
         question="Does the driver wait for long Vulkan jobs?",
         looks_at="the kernel's version and the live /sys/module/amdgpu/parameters/lockup_timeout (gfx, compute, SDMA, "
-        "video, in ms): WARN on 7.x with less than 60000 for compute. The kernel's log of this boot for `ring comp_... "
-        "timeout` and `device wedged`, and the services' logs for ErrorDeviceLost: FAIL if the GPU was reset.",
-        why="Linux 7.0 shortened the timeout of compute rings from 60 s to 2 s. Deep contexts and MTP prefill take "
-        "longer, the driver resets the GPU, and the server sees vk::DeviceLostError; it may go on serving a dead "
-        "device. With the old value 10 resets in three days became none. `Fence fallback timer expired` is harmless.",
+        "video, in ms): WARN from 6.19 on with less than 60000 for compute. The kernel's log of this boot for `ring "
+        "comp_... timeout` and `device wedged`, and the services' logs for ErrorDeviceLost: FAIL if the GPU was reset.",
+        why="Linux 6.19 shortened the timeout of compute rings to 2 s; it was 60 s for long. Deep contexts and MTP "
+        "prefill take longer, the driver resets the GPU, and the server sees vk::DeviceLostError; it may go on serving "
+        "a dead device. With the old value 10 resets in three days became none. `Fence fallback timer expired` is harmless.",
         links=(
             f"{LLAMA_ISSUES}25664",
             f"{LLAMA_ISSUES}27076",

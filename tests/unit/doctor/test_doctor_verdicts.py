@@ -151,7 +151,8 @@ CASES = [
     Case("bios-carveout", SKIP, "mem_info_vram_total cannot be read", remove(f"{GPU}/mem_info_vram_total")),
     # 3
     Case("lockup-timeout", PASS, "amdgpu.lockup_timeout=10000,60000"),
-    Case("lockup-timeout", PASS, "60 s by itself", base=BARE),
+    Case("lockup-timeout", PASS, "more than 2 s by itself", base=BARE),
+    Case("lockup-timeout", PASS, "amdgpu.lockup_timeout=10000,60000", write(TIMEOUT, "10000\n")),
     Case("lockup-timeout", WARN, "no amdgpu.lockup_timeout", write(TIMEOUT, "\n")),
     Case("lockup-timeout", WARN, "amdgpu.lockup_timeout=10000,2000", write(TIMEOUT, "10000,2000,10000,10000\n")),
     Case("lockup-timeout", FAIL, "ring comp_1.1.0 timeout", says(
@@ -160,7 +161,7 @@ CASES = [
         KERNEL_LOG, "kernel: amdgpu: [drm] device wedged, but recovered through reset"), base=BARE),
     Case("lockup-timeout", FAIL, "has lost its device", deployed(
         log=(*LOADED, "ggml_vulkan: vk::Queue::submit: ErrorDeviceLost"))),
-    Case("lockup-timeout", PASS, "60 s", says(KERNEL_LOG, "kernel: amdgpu: Fence fallback timer expired"), base=BARE),
+    Case("lockup-timeout", PASS, "by itself", says(KERNEL_LOG, "amdgpu: Fence fallback timer expired"), base=BARE),
     Case("lockup-timeout", SKIP, "journalctl gives no answer", silent(KERNEL_LOG)),
     Case("lockup-timeout", SKIP, "no kernel messages of this boot", says(KERNEL_LOG)),
     Case("lockup-timeout", SKIP, "lockup_timeout cannot be read", remove(TIMEOUT)),

@@ -100,6 +100,15 @@ def test_what_is_in_effect_counts_more_than_the_command_line() -> None:
     assert change.found == "28311552 on the command line, 25165824 in effect"
 
 
+@pytest.mark.parametrize(("effect", "differs"), [("10000,60000,10000,10000", False), ("10000", False), ("5000", True)])
+def test_a_list_that_the_driver_has_cut_while_it_read_it_is_in_effect(effect: str, differs: bool) -> None:
+    """amdgpu before Linux 7.0 ends the text at the first comma: no reboot would ever make it look otherwise."""
+    timeout = Argument(name="amdgpu.lockup_timeout", value="10000,60000,10000,10000", reason="Vulkan")
+    line = "root=1 amdgpu.lockup_timeout=10000,60000,10000,10000"
+    wanted = wish(timeout, cmdline=line, parameters={"amdgpu.lockup_timeout": effect})
+    assert wanted.live_differs() is differs
+
+
 @pytest.mark.parametrize(("value", "differs"), [("-1", False), ("131072", True)])
 def test_a_parameter_that_modprobe_d_has_set_is_live_too(value: str, differs: bool) -> None:
     assert wish(parameters={"amdgpu.gttsize": value}).live_differs() == differs

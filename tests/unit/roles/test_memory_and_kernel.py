@@ -60,13 +60,14 @@ def desired(
     return Description(host, preview=True, reboot=reboot).desired(answer)
 
 
-def deployed(gpu: dict[str, Any], *, reboot: bool) -> Desired:
+def deployed(gpu: dict[str, Any], facts: dict[str, Any] | None = None, *, reboot: bool) -> Desired:
     """No preview: a box with a runtime, and a small model that is sent there."""
     source = ModelSource(controller=str(DATA / "gguf/tiny-pred-strix.gguf"))
     services = {"main": Service(profile="coding", model="tiny", source=source)}
     host = Host(name="strix01", address="strix01", runtime="rocmfp4", services=services)
     text = (DATA / "help/llama.cpp-0.7.0.txt").read_text()
     answer = json.loads(json.dumps(FACTS)) | {"runtime": {"present": True, "identity": "f00", "help": text}}
+    answer["facts"] |= facts or {}
     answer["facts"]["gpu"] |= gpu
     return Description(host, reboot=reboot).desired(answer)
 
@@ -161,6 +162,8 @@ def test_default_gives_everything_back() -> None:
     [
         ("7.0.4-14-generic", None, "10000,60000,10000,10000"),
         ("10.1.0", None, "10000,60000,10000,10000"),
+        ("6.19.2-200.fc43.x86_64", None, "10000,60000,10000,10000"),
+        ("6.18.9-200.fc43.x86_64", None, None),
         ("6.17.0-19-generic", None, None),
         ("", None, None),
         ("6.17.0-19-generic", "5000", "5000"),
@@ -218,6 +221,15 @@ def test_a_service_that_fits_only_after_the_reboot() -> None:
         deployed({"gtt_total_bytes": 600 << 20}, reboot=False)
     assert "deploy --reboot, which brings strix_gtt_gib from 0.6 to 108" in (caught.value.hint or "")
     assert not deployed({"gtt_total_bytes": 600 << 20}, reboot=True).complete
+
+
+@pytest.mark.parametrize("facts", [{"virtualization": "container"}, {"cmdline": READY}])
+@pytest.mark.parametrize("reboot", [True, False])
+def test_a_reboot_that_brings_nothing_is_no_remedy(facts: dict[str, Any], reboot: bool) -> None:
+    """Where the kernel takes no arguments of ours, or was booted with them already."""
+    with pytest.raises(InputError) as caught:
+        deployed({"gtt_total_bytes": 600 << 20}, facts, reboot=reboot)
+    assert "--reboot" not in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("reboot", [True, False])
