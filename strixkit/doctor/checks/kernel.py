@@ -207,7 +207,8 @@ CHECKS = {
         "comp_... timeout` and `device wedged`, and the services' logs for ErrorDeviceLost: FAIL if the GPU was reset.",
         why="Linux 6.19 shortened the timeout of compute rings to 2 s; it was 60 s for long. Deep contexts and MTP "
         "prefill take longer, the driver resets the GPU, and the server sees vk::DeviceLostError; it may go on serving "
-        "a dead device. With the old value 10 resets in three days became none. `Fence fallback timer expired` is harmless.",
+        "a dead device. With the old value 10 resets in three days became none. `Fence fallback timer expired` is "
+        "harmless.",
         links=(
             f"{LLAMA_ISSUES}25664",
             f"{LLAMA_ISSUES}27076",
