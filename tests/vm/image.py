@@ -6,7 +6,10 @@ machine itself, which for this once is given its kernel from outside. `python -m
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import os
 import shlex
 import shutil
 import sys
@@ -90,10 +93,23 @@ def image(report: Report) -> Image:
             half.mkdir(parents=True, mode=0o700)
             _build(half)
             half.rename(folder)
-            for other in STATE.glob("vm-*/"):
-                if other != folder:
-                    shutil.rmtree(other)
+            _remove_unused(folder)
+        _lock(folder, fcntl.LOCK_SH)
         return Image(folder)
+
+
+def _remove_unused(newest: Path) -> None:
+    """Remove images of other recipes with which no test works at the moment."""
+    for folder in STATE.glob("vm-*/"):
+        if folder != newest:
+            with contextlib.suppress(BlockingIOError):
+                _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+
+
+def _lock(folder: Path, how: int) -> None:
+    """Until this process ends: who works with an image holds a shared lock on its folder."""
+    fcntl.flock(os.open(folder, os.O_RDONLY), how)
 
 
 def _build(half: Path) -> None:
