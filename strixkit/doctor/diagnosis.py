@@ -38,6 +38,8 @@ def diagnose(host: Host, runtime: Runtime, answer: Any, *, asked_password: bool 
             f"its facts: {evidence.why_unread('facts')}; a driver that hangs lets whoever reads its files wait for ever"
         )
         raise RemoteError(why, host=host.name, hint="reboot the box")
+    if "facts" in evidence.unread and not answer.get("facts"):
+        raise RemoteError(f"its facts: {evidence.unread['facts']}", host=host.name)
     facts = facts_in(answer, host.name)
     examined = Examined(
         host=host,

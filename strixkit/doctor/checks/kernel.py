@@ -189,7 +189,9 @@ def _held(examined: Examined, reboot: str) -> Iterator[Point]:
     assert gpu is not None
     used = gib(gpu.gtt_used_bytes)
     somebody = bool(examined.facts.gpu_users) or any(unit.pid for unit in units(examined))
-    if somebody or gpu.gtt_used_bytes < HELD:
+    if not gpu.gtt_total_bytes:
+        yield skip("how much of GTT is in use: the GPU's mem_info_gtt_used cannot be read")
+    elif somebody or gpu.gtt_used_bytes < HELD:
         yield good(f"{used} of GTT in use")
     elif examined.evidence.root:
         yield bad(f"{used} of GTT are in use, and no process has the GPU open", reboot)

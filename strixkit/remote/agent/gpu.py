@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from strixkit.remote.agent.machine import Machine
+from strixkit.remote.agent.patience import NoAnswer, within
 
 AMD = "0x1002"
 STRIX_HALO = "0x1586"  # Radeon 8060S, 8050S and 8040S: DevId=0x1586 in GpuZelenograd/memtest_vulkan#66
@@ -19,6 +20,7 @@ PARAMETERS = {
 MODULE_FILES = ("updates/dkms", "updates", "extra", "kernel/drivers/gpu/drm/amd/amdgpu")
 NODES = "/sys/class/kfd/kfd/topology/nodes"
 ICD_FOLDERS = ("/etc", "/etc/xdg", "/usr/local/etc", "/usr/local/share", "/usr/share")
+FIRMWARE_SECONDS = 5.0  # for the files whose answer the driver may have to ask the GPU's firmware for
 NODE_FILES = ("/dev/kfd", "/dev/dri/*", "/dev/accel/*")
 
 
@@ -49,7 +51,7 @@ def _card(machine: Machine, nodes: List[Dict[str, Any]]) -> Optional[Dict[str, A
         return None
     folder = found[0]
     device = machine.read(folder + "/device") or "0x"
-    busy = machine.number(folder + "/gpu_busy_percent")
+    busy, level = _asked(machine, folder)
     return {
         "name": _name(machine) if device == STRIX_HALO else "",
         "pci_id": "1002:" + device[2:],
@@ -58,10 +60,23 @@ def _card(machine: Machine, nodes: List[Dict[str, Any]]) -> Optional[Dict[str, A
         "gtt_total_bytes": machine.number(folder + "/mem_info_gtt_total") or 0,
         "gtt_used_bytes": machine.number(folder + "/mem_info_gtt_used") or 0,
         "busy_percent": None if busy is None else min(busy, 100),
-        "performance_level": machine.read(folder + "/power_dpm_force_performance_level") or "",
+        "performance_level": level,
         "carveout": machine.read(folder + "/uma/carveout") or "",
         "carveout_options": (machine.read(folder + "/uma/carveout_options") or "").splitlines(),
     }
+
+
+def _asked(machine: Machine, folder: str) -> Tuple[Optional[int], str]:
+    """How busy the GPU is, and its performance level: not known where the firmware does not answer."""
+
+    def read() -> Tuple[Optional[int], str]:
+        level = machine.read(folder + "/power_dpm_force_performance_level") or ""
+        return machine.number(folder + "/gpu_busy_percent"), level
+
+    try:
+        return within(FIRMWARE_SECONDS, read, folder)
+    except NoAnswer:
+        return None, ""
 
 
 def _name(machine: Machine) -> str:

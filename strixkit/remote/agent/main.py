@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Callable, Dict
 Request = Dict[str, Any]
 MAX_LINE = 256 << 20
 MAX_CHUNK = 16 << 20  # bytes of one piece of an upload
+FACTS_SECONDS = 60  # above the limits of the commands among them (machine.py)
 ALIVE_SECONDS = 10  # well below the controller's patience (remote/session.py: SILENCE_SECONDS)
 _SENDING = threading.Lock()
 
@@ -44,14 +45,18 @@ def facts(request: Request) -> Dict[str, Any]:
     from strixkit.remote.agent import journal, lock, probe
     from strixkit.remote.agent.held import held
     from strixkit.remote.agent.machine import Machine
+    from strixkit.remote.agent.patience import within
 
     known = [str(item) for item in request.get("known", [])]
-    answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": host.gather(Machine()), "job": lock.state()}
+    found = within(FACTS_SECONDS, lambda: host.gather(Machine()), "the box's facts")
+    answer: Dict[str, Any] = {"uid": os.geteuid(), "facts": found, "job": lock.state()}
     if request.get("runtime"):
         answer["runtime"] = probe.runtime(str(request["runtime"]), known)
         answer["rehearsal"] = build.why_not([str(path) for path in request.get("headers", [])])
     answer["models"] = [probe.model(str(path), known) for path in request.get("models", [])]
-    answer["services"] = {name: held(str(name)) for name in request.get("services", [])}
+    services = [str(name) for name in request.get("services", [])]
+    what = "what the services hold"
+    answer["services"] = within(FACTS_SECONDS, lambda: {name: held(name) for name in services}, what)
     if os.geteuid() == 0:
         answer["unfinished"] = journal.unfinished(journal.entries())
     return answer

@@ -118,6 +118,11 @@ def test_facts_that_do_not_come_say_what_that_means(tmp_path: Path) -> None:
         _diagnose({"facts": None, "evidence": {"silent": ["facts"], "unread": {"facts": "no answer within 50 s"}}})
 
 
+def test_facts_that_cannot_be_read_say_why(tmp_path: Path) -> None:
+    with pytest.raises(RemoteError, match="its facts: RuntimeError: /proc/meminfo has no MemTotal"):
+        _diagnose({"facts": None, "evidence": {"unread": {"facts": "RuntimeError: /proc/meminfo has no MemTotal"}}})
+
+
 def test_a_section_without_an_answer_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read of a driver that hangs never returns; the rest is told all the same, and the doctor says that it hangs."""
     never = threading.Event()

@@ -385,6 +385,8 @@ CASES = [
          base=BARE),
     Case("wedged-gpu", WARN, f"it belongs to {UNIT}", sleeping("llama-server", UNIT)),
     Case("wedged-gpu", PASS, "of GTT in use", sleeping("nfsd (x) D", "nfs.service")),
+    Case("wedged-gpu", SKIP, "mem_info_gtt_used cannot be read",
+         remove(f"{GPU}/mem_info_gtt_total", f"{GPU}/mem_info_gtt_used")),
     Case("wedged-gpu", SKIP, "/proc has no processes", remove("/proc/1/stat", "/proc/4711/stat")),
 ]  # fmt: skip
 

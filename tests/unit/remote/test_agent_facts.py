@@ -14,9 +14,10 @@ import pytest
 from strixkit.host.facts_answer import facts_in
 from strixkit.planner.facts import Facts, Setting, dimm_gib
 from strixkit.planner.limits import MOST_ENTRIES, MOST_NAME
-from strixkit.remote.agent import gpu_users
+from strixkit.remote.agent import gpu, gpu_users
 from strixkit.remote.agent.facts import gather
 from strixkit.remote.agent.machine import Machine
+from strixkit.remote.agent.patience import NoAnswer, within
 from tests import trees
 
 GIB = 1 << 30
@@ -352,6 +353,32 @@ def test_a_pipe_in_the_place_of_a_file_is_passed_over(made: Made, tmp_path: Path
     reader.start()
     reader.join(30)
     assert [item.path for facts in found for item in facts.settings] == ["/etc/profile.d/a.sh"]
+
+
+class Wedged(Machine):
+    """FAKE: a machine whose driver hangs: who reads one of its files never comes back."""
+
+    file, never = "gpu_busy_percent", threading.Event()
+
+    def read(self, path: str, limit: int = 65536) -> str | None:
+        if path.endswith(self.file):
+            self.never.wait()
+        return super().read(path, limit)
+
+
+def test_firmware_that_does_not_answer_leaves_the_other_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "FIRMWARE_SECONDS", 0.5)
+    found = facts_of(Wedged(str(trees.TREES / "strix-128gb-ready"))).gpu
+    assert found is not None
+    assert (found.busy_percent, found.performance_level) == (None, "")
+    assert found.gtt_total_bytes > 0
+
+
+def test_a_driver_that_does_not_answer_ends_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wedged, "file", "mem_info_gtt_used")
+    machine = Wedged(str(trees.TREES / "strix-128gb-ready"))
+    with pytest.raises(NoAnswer, match=r"the box's facts: no answer within 0\.5 s; (?s:.*)\n  next: reboot the box"):
+        within(0.5, lambda: gather(machine), "the box's facts")
 
 
 def test_without_meminfo_there_is_no_box(made: Made, tmp_path: Path) -> None:
