@@ -15,6 +15,12 @@ def resources(host: HostContext) -> Iterator[Resource]:
         return  # the role `server` says that it waits
     files = {service.file.path: service.file for service in host.services}
     for path, file in files.items():
+        if file.missing:
+            host.lack(
+                f"model {file.name}: {path} is not on the box",
+                f"copy {file.entry.file} there, or name another source in inventory.yaml",
+            )
+            continue
         yield Artifact(
             path=path,
             sha256=file.sha256,

@@ -32,8 +32,7 @@ def resources(host: HostContext) -> Iterator[Resource]:
             hint=f"make it work there: sudo -u nobody {runtime.entry.binary} --help",
         )
     elif not runtime.present and not runtime.recorded:
-        raise InputError(
+        host.lack(
             f"runtime {runtime.name}: {runtime.entry.binary} is not on the box",
-            host=host.host.name,
-            hint=f"build it there (profiles/runtimes/{runtime.name}.yaml says how), or set another strix_runtime",
+            f"build it there (profiles/runtimes/{runtime.name}.yaml says how), or set another strix_runtime",
         )

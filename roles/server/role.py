@@ -47,7 +47,7 @@ def resources(host: HostContext) -> Iterator[Resource]:
             yield Key(path=f"{CREDENTIALS}/{service.name}.key", reason=why)
         if not host.runtime.present and not host.runtime.recorded:
             host.wait(f"service {service.name}: the unit is rendered when runtime {host.runtime.name} is installed")
-        elif service.share is None:
+        elif service.share is None or service.file.missing:
             host.wait(f"service {service.name}: the unit is rendered when {service.file.path} is on the box")
         else:
             wanted = release(host, service, service.share)

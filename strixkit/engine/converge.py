@@ -14,6 +14,7 @@ from strixkit.errors import RemoteError, StrixError
 from strixkit.resources.base import Change, Resource
 
 MAX_STAGES = 4
+INCOMPLETE = "the wishes are not complete and nothing is left to change"
 MAX_STALE = 3  # attempts with a box that changes between a look and the job
 
 
@@ -95,7 +96,7 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
         if desired.complete:
             break
         if not plan.todo:
-            outcome.error = "; ".join(desired.notes) or "the wishes are not complete and nothing is left to change"
+            outcome.error = "\n".join(desired.lacks) or "; ".join(desired.notes) or INCOMPLETE
             break
     outcome.round_trips = session.round_trips
     return outcome

@@ -32,11 +32,16 @@ class Conversation(Protocol):
 
 @dataclass(frozen=True)
 class Desired:
-    """The wishes for one host. Not complete: some can only be known when these are true (a runtime's flags)."""
+    """The wishes for one host.
+
+    complete: False when some can only be known when these are true (a runtime's flags).
+    lacks: what a person must do before the rest can be known; the run's error once these are true.
+    """
 
     resources: tuple[Resource, ...]
     complete: bool = True
     notes: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     shown: dict[str, Any] = field(default_factory=dict)
 
 

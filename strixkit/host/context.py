@@ -58,6 +58,7 @@ class ModelFile:
     """A model of the catalogue as a file on this box. Sizes in bytes.
 
     identity: what tells this file on the box from another one at its path; empty when the box was not asked.
+    missing: it is not on the box, and nobody but a person can put it there.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ModelFile:
     size: int | None
     source: str | None
     identity: str = ""
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class HostContext:
     may_reboot: the person has allowed a reboot (`--reboot`).
     reboots: set by the role `kernel`: this run will reboot the box, so what depends on live arguments waits.
     distribution: the release of the box; None where nothing is provisioned.
+    lacks: what only a person can put on the box, and how; the rest of the wishes is made true all the same.
     """
 
     host: Host
@@ -137,7 +140,13 @@ class HostContext:
     distribution: Distribution | None = None
     notes: list[str] = field(default_factory=list)
     complete: bool = True
+    lacks: list[str] = field(default_factory=list)
     shown: dict[str, Any] = field(default_factory=dict)
+
+    def lack(self, what: str, hint: str) -> None:
+        """Say that a person must put something on the box before all wishes can be made true."""
+        self.complete = False
+        self.lacks.append(f"{what}\n  next: {hint}")
 
     def wait(self, why: str) -> None:
         """Say that a wish can only be known when the ones so far are true."""

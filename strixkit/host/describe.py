@@ -110,7 +110,7 @@ class Description:
             "roles": by_role,
         }
         resources = tuple(resource for wished in by_role.values() for resource in wished)
-        return Desired(resources, context.complete, tuple(context.notes), shown)
+        return Desired(resources, context.complete, tuple(context.notes), tuple(context.lacks), shown)
 
     def _by_role(self, context: HostContext, only: Collection[str] | None = None) -> dict[str, tuple[Resource, ...]]:
         """What each role wishes, in their order: a later one sees what an earlier one noted in the context."""
@@ -198,7 +198,9 @@ class Description:
         tenants = []
         for name, service in self.host.services.items():
             there = boxed.get(self.files[name].path, {})
-            self.files[name] = file = replace(self.files[name], identity=str(there.get("identity", "")))
+            missing = self.files[name].source is None and not self.preview and not there.get("present")
+            identity = str(there.get("identity", ""))
+            self.files[name] = file = replace(self.files[name], identity=identity, missing=missing)
             declared = (name, service.model, file.variant)
             shape = self._shape(file, there)
             environment = environment_of(runtime, self.host, self.loaded[name].device.name)
@@ -233,12 +235,6 @@ class Description:
         """From the controller's file, the box's file, or the catalogue; None while there is none of them."""
         header = _local_header(file, self.host.name) if file.source else self._boxed_header(file, boxed)
         if header is None:
-            if file.source is None and not self.preview and not boxed.get("present"):
-                raise InputError(
-                    f"model {file.name}: {file.path} is not on the box",
-                    host=self.host.name,
-                    hint=f"copy {file.entry.file} there, or name another source in inventory.yaml",
-                )
             return file.entry.shape
         unknown = gguf.unknown_types(header, LOADABLE[self.runtime.loads])
         if unknown:

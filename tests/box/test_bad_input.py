@@ -182,3 +182,15 @@ def test_environment_reaches_no_shell(lab: Lab) -> None:
     assert f"STRIX_TEST={evil}" in lab.ssh(f"tr '\\0' '\\n' < /proc/{pid}/environ").splitlines()
     assert lab.ssh("ls /tmp/pwned", check=False) == ""
     assert lab.deploy().ok
+
+
+def test_a_box_without_the_runtime_is_set_up_all_the_same(lab: Lab) -> None:
+    """What only a person can put there is the run's error, once the rest is true; what serves is left alone."""
+    bare = _copy(lab, runtime="rocmfp4")
+    lab.ssh("rm /usr/local/lib/strixkit/wait-ready")
+    outcome = bare.deploy()
+    assert not outcome.ok
+    assert [change.resource for change in outcome.changes] == ["file:/usr/local/lib/strixkit/wait-ready"]
+    assert "llama-server is not on the box\n  next: build it there" in outcome.error
+    again = bare.deploy()
+    assert (again.changes, again.error) == ([], outcome.error)

@@ -18,6 +18,7 @@ from strixkit.host.context import HostContext, RuntimeState, environment_of
 from strixkit.host.describe import Description
 from strixkit.planner import gguf
 from strixkit.planner.facts import Facts
+from strixkit.resources.artifact import Artifact
 from strixkit.resources.packages import Packages
 from strixkit.resources.release import Release
 
@@ -192,3 +193,15 @@ def test_a_deploy_that_may_reboot_lets_the_services_wait_for_it() -> None:
     assert not desired.complete
     assert not [item for item in desired.resources if isinstance(item, Release)]
     assert any("planned after the reboot" in note for note in desired.notes)
+
+
+def test_what_only_a_person_can_put_there_stops_nothing_else() -> None:
+    """A bare box gets what is its own; runtime and model are told with what to do, and no release is planned."""
+    host = _host(ModelSource(box=ON_BOX))
+    answer = {**json.loads(FACTS.read_text()), "models": [{"path": ON_BOX, "present": False}]}
+    desired = Description(host).desired(answer)
+    assert not desired.complete
+    assert "llama-server is not on the box\n  next: build it there" in desired.lacks[0]
+    assert f"{ON_BOX} is not on the box\n  next: copy" in desired.lacks[1]
+    assert any(resource.id == "kernel_arguments:boot" for resource in desired.resources)
+    assert not any(isinstance(resource, Release | Artifact) for resource in desired.resources)
