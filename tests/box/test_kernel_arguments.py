@@ -167,6 +167,25 @@ def test_grub_s_recovery_entry_stays_as_it_is(lab: Lab) -> None:
     assert "ttm.pages_limit" not in line
 
 
+def test_grub_cfg_is_replaced_in_one_rename(lab: Lab) -> None:
+    """Who has the old one open reads all of it: at no moment is it empty, or half of the new one."""
+    lab.ssh(CLEAN + GRUB)
+    lab.ssh("chmod 440 /boot/grub/grub.cfg; cp /boot/grub/grub.cfg /root/before; ln /boot/grub/grub.cfg /boot/grub/old")
+    good(lab, WISH)
+    lab.ssh("cmp /root/before /boot/grub/old")
+    assert lab.ssh("stat -c '%a %U' /boot/grub/grub.cfg; ls /boot/grub").split() == ["440", "root", "grub.cfg", "old"]
+
+
+def test_grub_s_tool_that_fails_leaves_the_menu_as_it_is(lab: Lab) -> None:
+    """Another file of the machine breaks it; when that is mended, the same deploy again is enough."""
+    lab.ssh(CLEAN + GRUB + "cp /boot/grub/grub.cfg /root/before; echo false > /etc/default/grub.d/00-broken.cfg")
+    outcome, _ = make(lab, WISH)
+    assert "update-grub" in outcome.error
+    assert outcome.remaining
+    lab.ssh("cmp /root/before /boot/grub/grub.cfg; rm /etc/default/grub.d/00-broken.cfg")
+    good(lab, WISH)
+
+
 def test_kernel_install_without_a_file_of_arguments(lab: Lab) -> None:
     """What it took instead is where ours are added, and is taken again when ours are gone."""
     lab.ssh(CLEAN + ENTRIES)

@@ -84,7 +84,7 @@ def test_power_cut_while_grub_cfg_is_written(lab: Lab) -> None:
 
     def strike(event: Event) -> None:
         if event.kind == "reached" and event.text.endswith(":update-grub"):
-            lab.machine.ssh("until [ -s /boot/grub/grub.cfg.new ]; do :; done")
+            lab.machine.ssh("until [ -s /run/strixkit/grub.cfg.new ]; do :; done")
             lab.machine.end()
             raise Abandoned
 

@@ -17,16 +17,6 @@ def sync_directory(path: str) -> None:
         os.close(fd)
 
 
-def sync_file(path: str) -> None:
-    """Make a file that another program wrote, and its rename, survive a power cut."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    sync_directory(os.path.dirname(path))
-
-
 def write(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None:
     """Write `data` to `path`: temporary file beside it, owner and mode, fsync, rename.
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from strixkit.remote.agent import paths
-from strixkit.remote.agent.boot import due, entries, grub, grubby, loader, modprobe, observe, record, systemd_boot
+from strixkit.remote.agent.boot import due, entries, grub, grubby, loader, modprobe, observe, record, systemd_boot, tool
 from strixkit.remote.agent.machine import Machine
 
 MACHINE = "0123456789abcdef0123456789abcdef"
@@ -292,3 +292,9 @@ def test_kernels_are_found_where_distributions_put_them(tree: Any) -> None:
         ("6.1", ["/boot/vmlinuz-6.1", "/boot/initrd.img-6.1"]),
         ("6.2", ["/usr/lib/modules/6.2/vmlinuz"]),
     ]
+
+
+def test_tools_speak_the_machine_s_own_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """grub-mkconfig would write other titles, and GRUB_DEFAULT may be one."""
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    tool.run("/bin/sh", "-c", 'test "$LC_ALL" = de_DE.UTF-8')

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from typing import Any, Dict, List
 
-from strixkit.remote.agent import atomic, backup
+from strixkit.remote.agent import atomic, backup, paths
 from strixkit.remote.agent.boot import due
 from strixkit.remote.agent.boot.loader import GRUB_CFG, UPDATE_GRUB
 from strixkit.remote.agent.boot.tool import run
@@ -74,6 +75,20 @@ def apply(step: Dict[str, Any], report: Report) -> None:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         atomic.write(path, str(text).encode(), 0o644)
     report("update-grub")
-    run(UPDATE_GRUB)
-    atomic.sync_file(GRUB_CFG)
+    _make()
     due.end(due.GRUB_CFG)
+
+
+def _make() -> None:
+    """GRUB's own tool makes it; we put it in place in one rename.
+
+    grub-mkconfig ends with `cat grub.cfg.new > grub.cfg`: lost power or a full /boot at that moment is no menu at all.
+    """
+    made = paths.RUN + "/grub.cfg"
+    run(UPDATE_GRUB, "-o", made)
+    with open(made, "rb") as handle:
+        data = handle.read()
+    real = os.path.realpath(GRUB_CFG)  # a link stays one
+    info = os.stat(real)
+    atomic.write(real, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+    os.unlink(made)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 
 def run(*command: str) -> None:
-    """Run a tool. Raises RuntimeError with the end of what it said when it fails."""
+    """Run a tool, in the machine's own language. Raises RuntimeError with the end of what it said when it fails.
+
+    Titles in grub.cfg are in that language, and GRUB_DEFAULT may name an entry by its title.
+    """
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=dict(os.environ, LC_ALL="C.UTF-8"),
     )
     if done.returncode != 0:
         tail = done.stdout.decode("utf-8", "replace").strip().splitlines()[-8:]
