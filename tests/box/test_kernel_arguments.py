@@ -20,7 +20,7 @@ from strixkit.resources.grub_drop_in import PATH as DROP_IN
 from strixkit.resources.kernel_arguments import Argument, KernelArguments
 from tests.box.lab import Abandoned, Lab
 
-pytestmark = pytest.mark.box
+pytestmark = [pytest.mark.box, pytest.mark.slow]
 
 PACKAGES = "initramfs-tools linux-image-cloud-amd64 grub2-common"
 # FAKE: the real one finds no disk below a container.
