@@ -6,10 +6,12 @@ A source that does not work must never stay on the box: every later `apt-get upd
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import shlex
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from typing import Any, Dict, List, Tuple
@@ -125,12 +127,26 @@ def fetch(url: str) -> bytes:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies or None))
     try:
         with opener.open(url, timeout=DOWNLOAD_SECONDS) as answer:
-            return bytes(answer.read(openpgp.MOST_BYTES + 1))
+            return _read(answer)
     except urllib.error.HTTPError as error:
         said = "the server says %d %s" % (error.code, error.reason)
-    except (OSError, ValueError) as error:
-        said = "it cannot be reached: %s" % (getattr(error, "reason", None) or error)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        said = "it cannot be reached: %s" % str(getattr(error, "reason", None) or error).strip()
     raise RuntimeError("%s: %s\n  next: on the box: curl -v -o /dev/null %s" % (url, said, shlex.quote(url)))
+
+
+def _read(answer: Any) -> bytes:
+    """What it says, to one byte beyond what a key may have. A server that drips would keep each single wait short."""
+    end = time.monotonic() + DOWNLOAD_SECONDS
+    data = b""
+    while len(data) <= openpgp.MOST_BYTES:
+        piece = answer.read1(openpgp.MOST_BYTES + 1 - len(data))
+        if not piece:
+            break
+        data += piece
+        if time.monotonic() > end:
+            raise TimeoutError("not whole after %d s" % DOWNLOAD_SECONDS)
+    return data
 
 
 def _proxies() -> Dict[str, str]:
