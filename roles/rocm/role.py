@@ -41,8 +41,14 @@ def resources(host: HostContext) -> Iterator[Resource]:
         host.notes.append(f"rocm: none by default on {distribution.name}: Vulkan only (strix_rocm chooses another)")
         return
     if wish is not None:
-        # What a default chooses removes nothing of what somebody has set up.
         yield from _others(sources, distribution, choice)
+    elif foreign := _foreign(host, sources, distribution, choice):
+        # What a default chooses removes nothing of what somebody has set up.
+        host.notes.append(
+            f"rocm: {foreign} is there and is left as it is, since nobody has asked for another; "
+            f'strix_rocm: "{choice}" in inventory.yaml puts {choice} in its place'
+        )
+        return
     if choice == NONE:
         yield File(path=PROFILE_D, content=None, reason="strix_rocm: none")
         return
@@ -63,6 +69,16 @@ def _driver(host: HostContext, distribution: Distribution) -> Iterator[Resource]
         )
     else:
         yield AbsentModule(name=DKMS_MODULE, reason=WHY_NOT_DKMS)
+
+
+def _foreign(host: HostContext, sources: Sources, distribution: Distribution, choice: str) -> str:
+    """Another ROCm than the chosen one, which is not there yet; empty: none, or both."""
+    entry, facts = sources.choices[choice], host.facts
+    if entry.repository is None:
+        there = any(name in facts.packages for name in entry.sets[distribution.key].packages)
+    else:
+        there = any(found.startswith(choice) for found in facts.rocm.values())
+    return "" if there else ", ".join(f"{folder} ({found})" for folder, found in facts.rocm.items())
 
 
 def _others(sources: Sources, distribution: Distribution, choice: str) -> Iterator[Resource]:
@@ -98,7 +114,7 @@ def _wanted(host: HostContext, sources: Sources, distribution: Distribution, cho
     if repository is not None:
         yield _amdgpu_install("it owns sources and a key of the same repository, which go with it")
         if wanted.conflicts:
-            why = f"of the distribution's archive; {choice} does not go with it"
+            why = f"of the distribution's archive, or of another release of AMD's; {choice} does not go with it"
             yield AbsentPackages(label=f"not-with-rocm-{choice}", names=wanted.conflicts, reason=why)
         yield repository
     yield from packages(host, f"rocm-{choice}", wanted.packages, reason)

@@ -131,6 +131,31 @@ def test_another_rocm_is_told_of_and_left_alone_by_a_default() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("distribution", "folder", "version"),
+    [
+        ("ubuntu-24.04", "/opt/rocm-6.4.3", "6.4.3-128"),
+        ("ubuntu-24.04", "/opt/rocm/core-10.0", "10.0.0"),
+        ("ubuntu-26.04", "/opt/rocm-7.2.4", "7.2.4-93"),
+    ],
+)
+def test_a_default_leaves_a_rocm_of_somebody_as_it_is(distribution: str, folder: str, version: str) -> None:
+    found = desired(distribution, {"rocm": {folder: version}})
+    assert of(found, AptRepository) == {}
+    assert "amdgpu-install" not in of(found, AbsentPackages)
+    assert not any(name.startswith("rocm") for name in of(found, Packages))
+    [note] = [note for note in found.notes if note.startswith("rocm: ")]
+    assert f"{folder} ({version}) is there and is left as it is" in note
+
+
+def test_an_older_release_of_amds_goes_where_72_is_wished_explicitly() -> None:
+    """Its packages have the same names, and would pass for installed."""
+    found = desired("ubuntu-24.04", {"rocm": {"/opt/rocm-6.4.3": "6.4.3-128"}}, rocm="7.2")
+    gone = of(found, AbsentPackages)["not-with-rocm-7.2"]
+    assert {"rocm-core=6.*", "rocm-core=7.1.*"} <= set(gone.names)
+    assert gone.undo() == "apt-get install rocminfo hipcc rocm-cmake rocm-core"
+
+
 def test_fedora_says_what_it_does_not_install() -> None:
     found = desired("fedora-43")
     assert of(found, Packages) == of(found, AbsentPackages) == {}
