@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 
 from strixkit.resources.base import Answer, Change, Question, Resource, Step
 
+REPAIR = "dpkg --configure -a && apt-get --fix-broken install"
 WORD = re.compile(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~*-]+)?")
 
 
@@ -45,6 +46,20 @@ class AbsentPackages(Resource):
         """Nothing is there."""
         return {"found": {}, "along": []}
 
+    def refuse(self, answer: Answer) -> str | None:
+        """What goes must be known before anything goes, and what somebody holds is not taken from him."""
+        held = [str(name) for name in answer.get("held") or ()]
+        command = shlex.join(["apt-mark", "unhold", *held]) if held else REPAIR
+        on_hold = f"on hold: {', '.join(held)}"
+        if answer.get("fault"):
+            found = ", ".join(sorted(answer["found"]))
+            why = f"apt does not say what would go with {found}: {answer['fault']}" + (f" ({on_hold})" if held else "")
+        elif held:
+            why = f"what goes is {on_hold} ({self.reason})"
+        else:
+            return None
+        return f"{why}; on the box: {command}"
+
     def diff(self, answer: Answer) -> tuple[Change, ...]:
         """One change for each package that is there, and one for all that go along."""
         changes = [self.change(name, version, "absent") for name, version in sorted(answer["found"].items())]
@@ -60,4 +75,4 @@ class AbsentPackages(Resource):
 
     def undo(self) -> str:
         """Install them again, by apt."""
-        return shlex.join(["apt-get", "install", *(name.partition("=")[0] for name in self.names)])
+        return shlex.join(["apt-get", "install", *dict.fromkeys(name.partition("=")[0] for name in self.names)])

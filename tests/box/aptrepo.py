@@ -27,7 +27,10 @@ THEN = "20240101T000000"  # when a key was made that is said to have expired sin
 
 @dataclass(frozen=True)
 class Package:
-    """A package of a test. `files`: path -> text. `postrm`: its script of that name."""
+    """A package of a test. `files`: path -> text. `postrm`: its script of that name.
+
+    One of another architecture than amd64 can be installed beside its namesake.
+    """
 
     name: str
     version: str
@@ -35,10 +38,11 @@ class Package:
     files: Mapping[str, str] = field(default_factory=dict)
     conffiles: tuple[str, ...] = ()
     postrm: str = ""
+    architecture: str = "amd64"
 
     def build(self, folder: Path) -> Path:
         """Make the .deb."""
-        root = folder / f"{self.name}.d"
+        root = folder / f"{self.name}-{self.architecture}.d"
         (root / "DEBIAN").mkdir(parents=True)
         for path, text in self.files.items():
             (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +53,7 @@ class Package:
         if self.postrm:
             (root / "DEBIAN/postrm").write_text(self.postrm)
             (root / "DEBIAN/postrm").chmod(0o755)
-        deb = folder / f"{self.name}_{self.version}_amd64.deb"
+        deb = folder / f"{self.name}_{self.version}_{self.architecture}.deb"
         subprocess.run(["dpkg-deb", "--root-owner-group", "--build", root, deb], check=True, stdout=subprocess.DEVNULL)
         return deb
 
@@ -57,8 +61,8 @@ class Package:
         """The fields that dpkg and apt need."""
         depends = f"Depends: {self.depends}\n" if self.depends else ""
         return (
-            f"Package: {self.name}\nVersion: {self.version}\nArchitecture: amd64\n{depends}"
-            "Maintainer: a test <test@example.org>\nDescription: of a test\n"
+            f"Package: {self.name}\nVersion: {self.version}\nArchitecture: {self.architecture}\n{depends}"
+            "Multi-Arch: same\nMaintainer: a test <test@example.org>\nDescription: of a test\n"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from strixkit.errors import InputError
 from tests.box import rocm
 from tests.box.aptrepo import Package
 from tests.box.lab import Lab
@@ -238,3 +239,60 @@ def test_amdvlk_and_what_selects_it_go(lab: Lab, amd: Amd, tmp_path: Path) -> No
     assert lab.ssh("grep -c . /etc/environment").strip() == "1"
     assert lab.ssh("cat /var/lib/strixkit/backup/etc/vulkan/icd.d/amd_icd32.json.1").strip() == "{}"
     assert lab.deploy().changes == []
+
+
+def test_a_package_of_a_foreign_architecture_goes_and_its_native_namesake_stays(lab: Lab, tmp_path: Path) -> None:
+    """As a box has them on which somebody plays: apt's name of such a package without its end is another package."""
+    rocm.wish(lab, None)
+    lab.ssh("dpkg --add-architecture i386")
+    try:
+        rocm.install_by_hand(lab, Package("needs-amdvlk", "1"), tmp_path)
+        for foreign in (
+            Package("amdvlk", "2025.Q2.1", architecture="i386"),
+            Package("needs-amdvlk", "1", depends="amdvlk", architecture="i386"),
+        ):
+            rocm.install_by_hand(lab, foreign, tmp_path)
+        outcome = lab.deploy()
+        assert outcome.ok, (outcome.error, outcome.log)
+        assert fields(outcome.changes) == {"amdvlk:i386": "2025.Q2.1", "with them": "needs-amdvlk:i386"}
+        shown = "dpkg-query -W -f='${Package}:${Architecture} ${db:Status-Status}\n' '*amdvlk*'"
+        assert lab.ssh(shown).splitlines() == ["needs-amdvlk:amd64 installed"]
+        assert lab.deploy().changes == []
+    finally:
+        lab.ssh(
+            "dpkg --purge needs-amdvlk; dpkg --purge needs-amdvlk:i386 amdvlk:i386; dpkg --remove-architecture i386"
+        )
+
+
+def test_nothing_goes_while_apt_cannot_say_what_would_go_with_it(lab: Lab, tmp_path: Path) -> None:
+    rocm.wish(lab, None)
+    rocm.install_by_hand(lab, Package("amdvlk", "2025.Q2.1"), tmp_path)
+    broken = Package("broken", "1", depends="what-nobody-has").build(tmp_path)
+    lab.put(broken, "/root/broken.deb")
+    lab.ssh("dpkg --unpack /root/broken.deb")
+    try:
+        with pytest.raises(InputError) as caught:
+            lab.deploy()
+        assert "apt does not say what would go with amdvlk: " in caught.value.message
+        assert "Unmet dependencies" in caught.value.message
+        assert "on the box: dpkg --configure -a && apt-get --fix-broken install" in caught.value.message
+        assert rocm.versions(lab, "amdvlk") == {"amdvlk": "2025.Q2.1"}
+    finally:
+        lab.ssh("dpkg --purge --force-all broken")
+    assert lab.deploy().ok
+    assert rocm.versions(lab, "amdvlk") == {}
+
+
+def test_what_somebody_holds_is_not_taken_from_him(lab: Lab, tmp_path: Path) -> None:
+    rocm.wish(lab, None)
+    rocm.install_by_hand(lab, Package("amdvlk", "2025.Q2.1"), tmp_path)
+    rocm.install_by_hand(lab, Package("needs-amdvlk", "1", depends="amdvlk"), tmp_path)
+    lab.ssh("apt-mark hold needs-amdvlk")
+    try:
+        with pytest.raises(InputError, match=r"on hold: needs-amdvlk\b.* on the box: apt-mark unhold needs-amdvlk"):
+            lab.deploy()
+    finally:
+        lab.ssh("apt-mark unhold needs-amdvlk")
+    outcome = lab.deploy()
+    assert outcome.ok, (outcome.error, outcome.log)
+    assert rocm.versions(lab, "amdvlk", "needs-amdvlk") == {}

@@ -23,17 +23,26 @@ def installed(names: List[str]) -> Dict[str, str]:
 
 
 def states(names: List[str]) -> Dict[str, Tuple[str, str]]:
-    """Return name -> (dpkg's status, version) of those that dpkg knows; one call for all."""
+    """Return name -> (dpkg's status, version) of those that dpkg knows; one call for all.
+
+    A package of a foreign architecture is another one, and as apt names it: `libvulkan1:i386`.
+    """
     if not names:
         return {}
+    shown = "--showformat=${Package}\t${Architecture}\t${db:Status-Status}\t${Version}\n"
     done = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${Package}\t${db:Status-Status}\t${Version}\n", "--", *names],
+        ["dpkg-query", "--show", shown, "--", "dpkg", *names],  # dpkg's own architecture is the box's
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
-    rows = (line.split("\t") for line in done.stdout.splitlines())
-    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+    rows = [row for row in (line.split("\t") for line in done.stdout.splitlines()) if len(row) == 4]
+    native = {"all", "", *(row[1] for row in rows if row[0] == "dpkg")}
+    return {
+        package if architecture in native else "%s:%s" % (package, architecture): (status, version)
+        for package, architecture, status, version in rows
+        if package in names
+    }
 
 
 def holder(path: str) -> str:
@@ -73,6 +82,8 @@ def wait_for_lock(report: Report, seconds: float = WAIT_SECONDS) -> None:
 def apt_get(*words: str) -> None:
     """Run apt-get, which asks nothing. Raises RuntimeError with the last lines that it said."""
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8")
+    # Ubuntu's needrestart would restart services by itself, also ours, which no plan says. Its next run does that.
+    environment["NEEDRESTART_SUSPEND"] = "1"
     command = ["apt-get", "--yes", "--quiet", "-o", "DPkg::Lock::Timeout=60", *words]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment

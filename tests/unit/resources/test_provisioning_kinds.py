@@ -165,3 +165,17 @@ def test_a_loaded_module_waits_for_a_reboot() -> None:
     [change] = wish.diff({"loaded": ["amdttm"]})
     assert change.risk is Risk.REBOOT
     assert wish.steps({"loaded": ["amdttm"]}) == ()
+
+
+def test_nothing_goes_that_is_on_hold_or_of_which_apt_cannot_say_what_goes_along() -> None:
+    wanted = AbsentPackages(label="x", names=("amdvlk",), reason="slow")
+    found = {"found": {"amdvlk": "1"}, "along": ["b"]}
+    assert wanted.refuse({**found, "held": []}) is None
+    assert wanted.refuse({**found, "held": ["b"]}) == "what goes is on hold: b (slow); on the box: apt-mark unhold b"
+    assert wanted.refuse({**found, "fault": "E: no", "held": []}) == (
+        "apt does not say what would go with amdvlk: E: no; on the box: dpkg --configure -a && "
+        "apt-get --fix-broken install"
+    )
+    assert str(wanted.refuse({**found, "fault": "E: no", "held": ["b"]})).endswith(
+        "E: no (on hold: b); on the box: apt-mark unhold b"
+    )
