@@ -50,8 +50,8 @@ def _deploy(
     service: str = "",
     replan: bool = False,
     reboot: bool = False,
-    reboot_minutes: int = 0,
-    at_once: int = 0,
+    reboot_minutes: str = "",
+    at_once: str = "",
 ) -> None:
     from strixkit.display.events import renderer
     from strixkit.engine.values import REBOOT_MINUTES, Outcome
@@ -59,7 +59,7 @@ def _deploy(
     from strixkit.fleet.run import AT_ONCE, each, exit_code
 
     minutes = cli.count("--reboot-timeout", reboot_minutes) or REBOOT_MINUTES
-    at_once = cli.count("--at-once", at_once) or (1 if reboot else AT_ONCE)
+    width = cli.count("--at-once", at_once) or (1 if reboot else AT_ONCE)
     hosts = cli.hosts(host, inventory)
     profiles = _profiles(hosts, profile, service)
     access = cli.access(prompt)
@@ -77,7 +77,7 @@ def _deploy(
                 reboot_minutes=minutes,
             )
 
-        reports = each(hosts, work, at_once=at_once)
+        reports = each(hosts, work, at_once=width)
     cli.report(reports, as_json=as_json, applied=True)
     if code := exit_code(reports):
         raise Exit(code=code)
@@ -100,8 +100,8 @@ def deploy(
     host: str = "",
     replan: bool = False,
     reboot: bool = False,
-    reboot_timeout: int = 0,
-    at_once: int = 0,
+    reboot_timeout: str = "",
+    at_once: str = "",
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
@@ -392,7 +392,7 @@ def rehearse(
     host: str = "",
     service: str = "",
     profile: str = "",
-    prompt: int = 0,
+    prompt: str = "",
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
@@ -405,11 +405,12 @@ def rehearse(
         from strixkit.display.result import dump
         from strixkit.fleet.rehearse import rehearse
 
+        tokens = cli.count("--prompt", prompt)
         item = cli.one(host, inventory)
         profiles = _profiles([item], profile, service)
         with renderer(quiet=json) as emit:
             access = cli.access(prompt_sudo_password)
-            found = rehearse(item, access, emit, service=service, profiles=profiles, prompt=prompt)
+            found = rehearse(item, access, emit, service=service, profiles=profiles, prompt=tokens)
         if json:
             print(dump({"rehearsals": [document(rehearsal) for rehearsal in found]}))
         else:
@@ -531,7 +532,7 @@ def ask(
 def journal(
     ctx: Context,
     host: str = "",
-    limit: int = 20,
+    limit: str = "20",
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
@@ -543,7 +544,9 @@ def journal(
         from strixkit.display.result import dump
         from strixkit.fleet import verbs
 
-        entries = verbs.journal(cli.one(host, inventory), cli.access(prompt_sudo_password), limit=limit)
+        entries = verbs.journal(
+            cli.one(host, inventory), cli.access(prompt_sudo_password), limit=cli.count("--limit", limit)
+        )
         print(dump(entries) if json else "\n".join(lines(entries)))
 
     cli.guard(work, json)

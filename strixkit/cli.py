@@ -83,13 +83,15 @@ def one(host: str, inventory: str) -> Host:
     return found[0]
 
 
-def count(flag: str, value: int) -> int:
-    """A number that a flag gives; 0 when it is not given. Raises InputError."""
+def count(flag: str, text: str) -> int:
+    """The number that a flag gives; 0 when it is not given. Raises InputError, which Invoke's own int would not."""
     from strixkit.errors import InputError
 
-    if value < 0:
-        raise InputError(f"{flag} takes a number of 1 or more, found {value}")
-    return value
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**9):
+        raise InputError(f"{flag} takes a whole number of 1 or more, found {text!r}")
+    return int(text)
 
 
 def report(reports: Sequence[Report], *, as_json: bool, applied: bool, full: bool = False) -> None:

@@ -34,9 +34,12 @@ OPENING = (
     "AMDVLK, and lines in `/etc/environment`, `/etc/environment.d` and `/etc/profile.d` that set a variable of the GPU "
     "to what cannot be right for it. Packages that go take along what needs them, and `invoke plan` names it.",
     "To undo all of it, go from the last line to the first. Each *undo* is a line for root's shell, or words in "
-    "brackets where there is none. `rm -r /var/lib/strixkit /var/cache/strixkit` removes journal, backups and what dry "
-    "runs have compiled, last of all. `apt-get remove` also takes what was installed before strixkit came: it names "
-    "the packages and asks.",
+    "brackets where there is none; a line for what your box never had fails, and that is no harm. `rmdir` leaves a "
+    "folder that still holds something: `/var/lib/strixkit` holds the journal, the backups and, in `models`, model "
+    "files that may be yours. When you have moved away what you want to keep, last of all, "
+    "`rm -r /var/lib/strixkit /var/cache/strixkit` removes it with what dry runs have compiled. `apt-get remove` also "
+    "takes what was installed before strixkit came: it names the packages and asks. Packages of AMD's that were taken "
+    "out come back only while their repository is set up.",
 )
 WIDTH = 120
 

@@ -107,7 +107,9 @@ def plan_from_facts(host: Host, path: Path, *, profiles: dict[str, str], reboot:
     """The plan for a bare machine of which only facts are known: no box, no connection. Raises InputError."""
     desired = Description(host, profiles=profiles, preview=True, reboot=reboot).desired(load_answer(path))
     resources = order(desired.resources)
-    return _planned(host, desired, compare(resources, [resource.absent() for resource in resources]), 0)
+    planned = _planned(host, desired, compare(resources, [resource.absent() for resource in resources]), 0)
+    planned.notes.insert(0, f"planned from {path} without the box: what the facts do not say is taken as absent")
+    return planned
 
 
 def _planned(host: Host, desired: Desired, found: Plan, round_trips: int) -> Outcome:
