@@ -296,3 +296,14 @@ def test_what_somebody_holds_is_not_taken_from_him(lab: Lab, tmp_path: Path) -> 
     outcome = lab.deploy()
     assert outcome.ok, (outcome.error, outcome.log)
     assert rocm.versions(lab, "amdvlk", "needs-amdvlk") == {}
+
+
+def test_what_was_unpacked_without_its_dependencies_when_the_power_went_is_completed(
+    lab: Lab, amd: Amd, tmp_path: Path
+) -> None:
+    lab.put(rocm.RUNTIME.build(tmp_path), "/root/runtime.deb")
+    lab.ssh("dpkg --unpack /root/runtime.deb")
+    outcome = lab.deploy()
+    assert outcome.ok, (outcome.error, outcome.log)
+    assert set(rocm.versions(lab, *rocm.NAMES)) == set(rocm.NAMES)
+    assert lab.deploy().changes == []

@@ -14,6 +14,8 @@ from strixkit.remote.agent.atomic import read_text
 Report = Callable[[str], None]
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 WAIT_SECONDS = 300
+# Nothing is removed for an installation, and no configuration of the box is replaced.
+INSTALL = ("--no-install-recommends", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "install")
 FLOCK = "hhqqi4x"  # struct flock on 64-bit Linux: type, whence, start, length, pid
 
 
@@ -115,5 +117,16 @@ def install(step: Dict[str, Any], report: Report) -> None:
     subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
     report("apt-get update")
     _update(report)
+    _complete(report)
     report("apt-get install " + " ".join(names))
-    apt_get("--no-install-recommends", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "install", "--", *names)
+    apt_get(*INSTALL, "--", *names)
+
+
+def _complete(report: Report) -> None:
+    """Install what unpacked packages need: apt installs nothing else while they are without it.
+
+    Power that goes while dpkg unpacks leaves such, and `dpkg --configure -a` cannot end it.
+    """
+    if subprocess.run(["apt-get", "check"], stdin=subprocess.DEVNULL, capture_output=True).returncode != 0:
+        report("apt-get --fix-broken install")
+        apt_get("--fix-broken", *INSTALL)
