@@ -25,7 +25,7 @@ FACTS = "/etc/strixkit/facts.d"
 BARE = "bare"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     if os.geteuid() != 0:
         pytest.skip("the image of virtual machines is made by root")

@@ -151,7 +151,9 @@ class Machine:
     def options(self) -> list[str]:
         """The options of ssh that make it use this machine's keys only."""
         return [
-            *("-i", str(self.identity), "-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "ConnectTimeout=10"),
+            *("-i", str(self.identity), "-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "ConnectTimeout=30"),
+            # A machine that goes down may say nothing of it.
+            *("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"),
             *("-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"),
         ]
 

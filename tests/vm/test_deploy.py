@@ -10,6 +10,8 @@ from tests.vm.lab import DROP_IN, FOLLOW_GUIDE, GRUB_CFG, GUIDE, NAME, PAGES_OF_
 pytestmark = pytest.mark.vm
 
 BEFORE = "/root/grub.cfg.before"
+MODPROBE = "/etc/modprobe.d/guide.conf"
+OPTION = "options amdgpu gttsize=131072"
 PAGES_54 = str(54 * PAGES_OF_GIB)
 PAGES_40 = str(40 * PAGES_OF_GIB)
 NOTHING = {"strix_gtt_gib": "default", "strix_iommu": "default"}
@@ -20,12 +22,14 @@ def provisioned(lab: Lab) -> Lab:
     """A machine that had followed another guide, deployed and rebooted by the command line."""
 
     def prepare() -> None:
-        lab.machine.ssh(f"{FOLLOW_GUIDE} && update-grub && cp {GRUB_CFG} {BEFORE} && sync")
+        lab.machine.ssh(
+            f"{FOLLOW_GUIDE} && update-grub && cp {GRUB_CFG} {BEFORE} && echo '{OPTION}' > {MODPROBE} && sync"
+        )
         old = lab.boot_id()
         done = lab.invoke("deploy", "--host", NAME, "--reboot")
         assert done.returncode == 0, done.stdout + done.stderr
         shown = " ".join(done.stdout.split())
-        for name in ("amdgpu.gttsize", "amd_iommu", "ttm.pages_limit"):
+        for name in ("amdgpu.gttsize", "amd_iommu", "ttm.pages_limit", MODPROBE, "initramfs"):
             assert name in shown, done.stdout
         assert "SIMULATED" in shown
         assert lab.boot_id() != old
@@ -39,8 +43,9 @@ def test_the_machine_boots_with_what_was_deployed(provisioned: Lab) -> None:
     assert provisioned.live("amd_iommu") == provisioned.configured("amd_iommu") == ["off"]
     assert provisioned.live("amdgpu.gttsize") == provisioned.configured("amdgpu.gttsize") == []
     # What was there and is nobody's business has stayed, and the guide's words are where they were.
-    assert "console=ttyS0 quiet" in provisioned.machine.ssh("cat /proc/cmdline")
+    assert "console=ttyS0 mitigations=off quiet" in provisioned.machine.ssh("cat /proc/cmdline")
     assert GUIDE in provisioned.machine.ssh("cat /etc/default/grub")
+    assert OPTION not in provisioned.machine.ssh(f"cat {MODPROBE}", check=False)
 
 
 def test_a_second_deploy_changes_nothing(provisioned: Lab) -> None:
