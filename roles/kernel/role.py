@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from strixkit.host.compatibility import verdicts
 from strixkit.host.context import HostContext
+from strixkit.host.provision import CONTAINER
 from strixkit.resources.base import Resource
 from strixkit.resources.kernel_arguments import KernelArguments
 
@@ -32,7 +33,7 @@ def resources(host: HostContext) -> Iterator[Resource]:
 
 def _skipped(host: HostContext) -> str | None:
     """Why this machine's kernel takes no arguments of ours."""
-    if host.facts.virtualization == "container":
+    if host.facts.virtualization == CONTAINER:
         return "a container, whose kernel is the host's"
     boot = host.facts.boot
     return boot.why if boot and boot.loader == "none" else None

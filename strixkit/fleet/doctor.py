@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from strixkit.config.catalogue import load_runtime
@@ -28,11 +29,8 @@ def examine(hosts: Sequence[Host], access: Access) -> list[Diagnosis]:
 
     def one(host: Host) -> tuple[Finding, ...]:
         runtime = load_runtime(host.runtime)
-        session = open_host(host, access)
-        try:
+        with closing(open_host(host, access)) as session:
             answer = session.request("examine", **request(host))
-        finally:
-            session.close()
         asked = access.sudo_password is not None and host.become is not False
         return diagnose(host, runtime, answer, asked_password=asked)
 

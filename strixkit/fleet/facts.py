@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,8 +49,5 @@ def known(hosts: Sequence[Host], access: Access, *, save: str = "") -> list[Know
 
 
 def _ask(host: Host, access: Access) -> Facts:
-    session = open_host(host, access)
-    try:
+    with closing(open_host(host, access)) as session:
         return facts_in(session.request("facts"), host.name)
-    finally:
-        session.close()

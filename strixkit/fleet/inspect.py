@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from strixkit.config.catalogue import load_runtime, runtime_names
 from strixkit.config.host import Host
@@ -46,8 +46,5 @@ def _reader(place: Place, host: Host | None, access: Access) -> Iterator[Read]:
     else:
         if host is None:
             raise InputError(f"{place.host} is no host of the inventory")
-        session = open_host(host, access)
-        try:
+        with closing(open_host(host, access)) as session:
             yield lambda paths: read_on_box(session, host.name, paths)
-        finally:
-            session.close()

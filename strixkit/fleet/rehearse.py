@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -43,8 +44,7 @@ def rehearse(
     """
     if service and service not in host.services:
         raise unknown_name("service", service, host.services, where=host.name)
-    session = open_host(host, access)
-    try:
+    with closing(open_host(host, access)) as session:
         desired, _ = look(session, Description(host, profiles=profiles), emit, only=True)
         releases = {item.service: item for item in desired.resources if isinstance(item, Release)}
         states: tuple[ServiceState, ...] = desired.shown["services"]
@@ -52,7 +52,8 @@ def rehearse(
         for state in wanted:
             if state.name not in releases or state.plan is None:
                 why = "; ".join(note for note in desired.notes if f"service {state.name}" in note)
-                raise InputError(why or f"service {state.name} has no release yet", host=host.name)
+                why = "\n".join(desired.lacks) or why or f"service {state.name} has no release yet"
+                raise InputError(why, host=host.name)
             _check_prompt(host, state, state.plan, prompt)
         found = []
         for state in wanted:
@@ -66,8 +67,6 @@ def rehearse(
             name = (host.name, state.name, state.profile_name, release.release)
             found.append(Rehearsal(*name, state.plan, prompt, rehearsed))
         return found
-    finally:
-        session.close()
 
 
 def _check_prompt(host: Host, state: ServiceState, plan: MemoryPlan, prompt: int) -> None:

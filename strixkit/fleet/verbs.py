@@ -6,7 +6,7 @@ import getpass
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,7 @@ def _planned(host: Host, desired: Desired, found: Plan, round_trips: int) -> Out
 def rollback(host: Host, access: Access, emit: Emit, *, service: str) -> Outcome:
     """Bring the release before the current one back, through the same gate. Raises InputError if there is none."""
     _check_service(host, service)
-    session = open_host(host, access)
-    try:
+    with closing(open_host(host, access)) as session:
         state = session.request("observe", questions=[release_question(service)])[0]
         if not state["previous"]:
             why = f"no release before {state['current']} is kept" if state["current"] else "no release is in service"
@@ -138,19 +137,14 @@ def rollback(host: Host, access: Access, emit: Emit, *, service: str) -> Outcome
         apply(session, found, Job(who(), f"rollback of {service}"), emit, outcome)
         outcome.round_trips = session.round_trips
         return outcome
-    finally:
-        session.close()
 
 
 def ask(host: Host, access: Access, *, service: str, text: str, max_tokens: int = 64) -> dict[str, Any]:
     """One chat completion, asked on the box itself; returns the server's JSON. Raises InputError, RemoteError."""
     _check_service(host, service)
     body = {"messages": [{"role": "user", "content": text}], "max_tokens": max_tokens, "temperature": 0}
-    session = open_host(host, access)
-    try:
+    with closing(open_host(host, access)) as session:
         answer = session.request("chat", service=service, body=body)
-    finally:
-        session.close()
     if answer["status"] != 200:
         raise RemoteError(
             f"service {service} gave no answer (HTTP {answer['status']}): {answer['answer']}",
@@ -168,11 +162,8 @@ def _check_service(host: Host, service: str) -> None:
 def api_key(host: Host, access: Access, *, service: str) -> Secret:
     """The API key of a service. Raises InputError if it has none."""
     _check_service(host, service)
-    session = open_host(host, access)
-    try:
+    with closing(open_host(host, access)) as session:
         text = session.request("key", service=service)["key"]
-    finally:
-        session.close()
     if not text:
         raise InputError(f"service {service} has no API key (is it deployed?)", host=host.name)
     return Secret(str(text))
@@ -180,8 +171,5 @@ def api_key(host: Host, access: Access, *, service: str) -> Secret:
 
 def journal(host: Host, access: Access, *, limit: int) -> list[dict[str, Any]]:
     """The newest entries of the box's journal, oldest first."""
-    session = open_host(host, access)
-    try:
+    with closing(open_host(host, access)) as session:
         return list(session.request("journal", limit=limit))
-    finally:
-        session.close()

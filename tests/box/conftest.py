@@ -4,6 +4,7 @@ client      folder with the boxes' ssh key and known_hosts
 boxes       `boxes(2)` boots two fresh boxes, `boxes(1, FILE)` one with the hardware of a file; they end with the module
 shaders     what Vulkan has compiled in a box that has ended; it saves the next ones a quarter of a minute of both cores
 tiny_model  the demo's model, made once
+amd         a repository of ROCm that the tests make, sign and serve themselves
 
 Several workers of pytest-xdist run side by side, each with all of this of its own.
 """
@@ -21,6 +22,7 @@ import pytest
 from strixkit import sandbox
 from strixkit.sandbox.image import missing_tools
 from strixkit.sandbox.tinymodel import write_tiny_model
+from tests.box import rocm
 
 SHADERS = "var/cache/strixkit"
 # box01 and its like belong to the person at the machine. Two runs at once need numbers that are apart.
@@ -91,3 +93,9 @@ def boxes(client: Path, shaders: Path) -> Iterator[Callable[..., list[sandbox.Bo
             if box.name in made and not any(shaders.iterdir()):
                 _carry(box.root / SHADERS, shaders)
         sandbox.down(made)
+
+
+@pytest.fixture(scope="module")
+def amd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rocm.Amd]:
+    with rocm.served(tmp_path_factory.mktemp("amd")) as amd:
+        yield amd

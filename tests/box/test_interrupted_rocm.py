@@ -5,7 +5,6 @@ Afterwards apt works, and a plain deploy makes it so. A deploy without interrupt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from tests.box.lab import Lab
 from tests.box.rocm import Amd
 
 pytestmark = [pytest.mark.box, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def amd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Amd]:
-    with rocm.served(tmp_path_factory.mktemp("amd")) as amd:
-        yield amd
 
 
 @pytest.fixture(scope="module")

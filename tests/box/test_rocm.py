@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,6 @@ from tests.box.lab import Lab
 from tests.box.rocm import Amd
 
 pytestmark = pytest.mark.box
-
-
-@pytest.fixture(scope="module")
-def amd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Amd]:
-    with rocm.served(tmp_path_factory.mktemp("amd")) as amd:
-        yield amd
 
 
 @pytest.fixture(scope="module")

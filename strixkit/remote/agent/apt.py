@@ -107,14 +107,19 @@ def _update(report: Report) -> None:
         apt_get("update")
 
 
+def make_ready(step: Dict[str, Any], report: Report) -> None:
+    """Wait for others, and finish what an interrupted dpkg left behind."""
+    wait_for_lock(report, float(step.get("wait_seconds", WAIT_SECONDS)))
+    subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
+
+
 def install(step: Dict[str, Any], report: Report) -> None:
     """Install packages; finishes first what an interrupted dpkg left behind.
 
     Nothing is removed for it: what goes from a box is in the plan, and a conflict that is not fails here.
     """
     names = [str(name) for name in step["packages"]]
-    wait_for_lock(report, float(step.get("wait_seconds", WAIT_SECONDS)))
-    subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
+    make_ready(step, report)
     report("apt-get update")
     _update(report)
     _complete(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from typing import Any, Optional
 
 
@@ -38,6 +39,20 @@ def write(path: str, data: bytes, mode: int, uid: int = 0, gid: int = 0) -> None
             os.unlink(temporary)
         raise
     sync_directory(folder)
+
+
+def rewrite(path: str, data: bytes) -> None:
+    """Give a file that is there new content in one rename: owner and mode stay, and so does a link to it."""
+    real = os.path.realpath(path)
+    info = os.stat(real)
+    write(real, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+
+
+def remove(path: str) -> None:
+    """Take a file away so that it stays away after a power cut; one that is not there is no error."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
 
 
 def link(path: str, target: str) -> None:

@@ -80,8 +80,7 @@ def _simulated(*words: str) -> List[str]:
 
 def purge(step: Dict[str, Any], report: Report) -> None:
     """Remove packages, their configuration by wish, and what only they have needed."""
-    apt.wait_for_lock(report, float(step.get("wait_seconds", apt.WAIT_SECONDS)))
-    subprocess.run(["dpkg", "--configure", "-a"], stdin=subprocess.DEVNULL, capture_output=True)
+    apt.make_ready(step, report)
     installed, left = _unwanted([str(name) for name in step["packages"]], bool(step["purge"]))
     verb = "purge" if step["purge"] else "remove"
     if installed:

@@ -5,7 +5,6 @@ A source that does not work must never stay on the box: every later `apt-get upd
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import shlex
@@ -85,9 +84,7 @@ def remove(step: Dict[str, Any], report: Report) -> None:
     _take_out_elsewhere(step, source, report)
     for path in (source, pin, keyring):
         report("removing %s" % path)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-            atomic.sync_directory(os.path.dirname(path))
+        atomic.remove(path)
 
 
 def _take_out_elsewhere(step: Dict[str, Any], source: str, report: Report) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 import re
 from typing import Dict, List, Tuple
 
@@ -51,11 +50,9 @@ def take_out(path: str, prefixes: List[str]) -> str:
         return ""
     copy = backup.keep(path)
     if all(not line.strip() or line.lstrip().startswith("#") for line in left.splitlines()):
-        os.unlink(path)
-        atomic.sync_directory(os.path.dirname(path))
+        atomic.remove(path)
     else:
-        info = os.stat(path)
-        atomic.write(os.path.realpath(path), left.encode(), info.st_mode & 0o7777, info.st_uid, info.st_gid)
+        atomic.rewrite(path, left.encode())
     return copy
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from typing import Any, Dict, List, Tuple
@@ -24,14 +23,13 @@ def observe(question: Dict[str, Any]) -> Dict[str, Any]:
 
 def unset(step: Dict[str, Any], report: Report) -> None:
     """Remove those lines; the file as it was is kept, and so are its owner and mode. Of a link: what it points to."""
-    path = os.path.realpath(str(step["path"]))
+    path = str(step["path"])
     with open(path, "rb") as handle:
         data = handle.read()
-        info = os.fstat(handle.fileno())
-    lines, left = _split(str(step["path"]), data.decode("utf-8", "surrogateescape"), str(step["name"]))
+    lines, left = _split(path, data.decode("utf-8", "surrogateescape"), str(step["name"]))
     if lines:
-        report("the file as it was: %s" % backup.keep(str(step["path"])))
-        atomic.write(path, left.encode("utf-8", "surrogateescape"), info.st_mode & 0o7777, info.st_uid, info.st_gid)
+        report("the file as it was: %s" % backup.keep(path))
+        atomic.rewrite(path, left.encode("utf-8", "surrogateescape"))
 
 
 def _split(path: str, text: str, name: str) -> Tuple[List[str], str]:

@@ -8,9 +8,9 @@ from strixkit.remote.agent.sources import split
 
 AMD = ["https://repo.radeon.com/rocm/apt/"]
 ROCM = "deb [arch=amd64 signed-by=/etc/apt/keyrings/rocm.gpg] https://repo.radeon.com/rocm/apt/7.1 noble main"
-UBUNTU = "deb http://archive.ubuntu.com/ubuntu noble main"
+UBUNTU = "deb http://archive.example/ubuntu noble main"
 STANZA = "Types: deb\nURIs: https://repo.radeon.com/rocm/apt/7.2.4/\nSuites: noble\nComponents: main"
-OTHER = "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: trixie\nComponents: main"
+OTHER = "Types: deb\nURIs: http://archive.example/debian\nSuites: trixie\nComponents: main"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import stat
 from typing import Any, Dict, List
 
 from strixkit.remote.agent import atomic, backup, paths
@@ -68,9 +66,7 @@ def apply(step: Dict[str, Any], report: Report) -> None:
     due.begin(due.GRUB_CFG)
     report("drop-in")
     if text is None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-            atomic.sync_directory(os.path.dirname(path))
+        atomic.remove(path)
     else:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         atomic.write(path, str(text).encode(), 0o644)
@@ -87,8 +83,5 @@ def _make() -> None:
     made = paths.RUN + "/grub.cfg"
     run(UPDATE_GRUB, "-o", made)
     with open(made, "rb") as handle:
-        data = handle.read()
-    real = os.path.realpath(GRUB_CFG)  # a link stays one
-    info = os.stat(real)
-    atomic.write(real, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+        atomic.rewrite(GRUB_CFG, handle.read())
     os.unlink(made)

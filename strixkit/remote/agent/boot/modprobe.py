@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 from strixkit.remote.agent import atomic, backup
@@ -52,12 +50,9 @@ def apply(step: Dict[str, Any], report: Report) -> None:
     for path in sorted({option["path"] for option in options(machine, names)}):
         report(path)
         backup.keep(path)
-        real = os.path.realpath(path)  # a link stays one
-        with open(real, "rb") as handle:
+        with open(path, "rb") as handle:
             text = handle.read().decode("utf-8", "surrogateescape")
-            info = os.fstat(handle.fileno())
-        data = without(text, names).encode("utf-8", "surrogateescape")
-        atomic.write(real, data, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+        atomic.rewrite(path, without(text, names).encode("utf-8", "surrogateescape"))
 
 
 def _logical(text: str) -> Iterator[str]:

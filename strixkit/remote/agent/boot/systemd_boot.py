@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Any, Dict, List, Tuple
 
@@ -36,9 +35,7 @@ def apply(step: Dict[str, Any], report: Report) -> None:
             backup.keep(path)
     report("recorded")
     if record.created and not wanted:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(cmdline_file.PATH)
-            atomic.sync_directory(os.path.dirname(cmdline_file.PATH))
+        atomic.remove(cmdline_file.PATH)
     else:
         cmdline_file.write(record.edited(future, wanted))
     renew(machine, report)
