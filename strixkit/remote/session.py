@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ OnEvent = Callable[[Event], None]
 Dial = Callable[[], "tuple[Channel, Callable[[], None]]"]
 CHUNK = 4 << 20  # bytes
 MAX_ANSWER = 64 << 20  # bytes of one line; more is not an answer but an attack or a bug
+LAST_WORDS = 1 << 16  # bytes; what a login shell prints before it ends is shorter
 # The agent says `alive` every 10 s (agent/main.py): a box that is silent for this long has lost power or network.
 SILENCE_SECONDS = 60
 
@@ -96,8 +98,11 @@ class Session:
         try:
             self._channel.sendall(data)
         except OSError as error:
+            if self._started:
+                raise start.lost(self.host, str(error)) from error
             # A box where nothing starts closes the channel while the agent is still being sent.
-            raise (start.lost(self.host, str(error)) if self._started else self._ended()) from error
+            self._read_last_words()
+            raise self._ended() from error
 
     def _answer(self, do: str, on_event: OnEvent | None) -> Any:
         while True:
@@ -138,6 +143,11 @@ class Session:
             raise RemoteError(f"not an answer of the agent: {line[:200]!r}", host=self.host)
         self._started = True
         return message
+
+    def _read_last_words(self) -> None:
+        with contextlib.suppress(OSError):
+            while len(self._buffer) < LAST_WORDS and (data := self._channel.recv(LAST_WORDS)):
+                self._buffer += data
 
     def _ended(self) -> StrixError:
         """Why there is no more to read: the agent never started, or the connection is gone."""

@@ -131,13 +131,18 @@ def test_a_shell_that_prints_without_end_is_given_up() -> None:
         sudo.answer_prompt(Said(b"x" * (sudo.MOST_PRINTED + 2)), Secret("x"), "box")
 
 
-def test_a_channel_that_closes_while_the_agent_is_sent_says_why_too() -> None:
-    class Closed(Said):
-        def sendall(self, data: bytes) -> None:
-            raise OSError("Socket is closed")
+class Closed(Said):
+    """A channel that closes while the agent is sent."""
 
+    def sendall(self, data: bytes) -> None:
+        raise OSError("Socket is closed")
+
+
+def test_a_channel_that_closes_while_the_agent_is_sent_says_why_too() -> None:
     with pytest.raises(ConnectError, match="no python3"):
-        _over(Closed(b"", 127, b"env: 'python3': No such file or directory\n")).request("facts")
+        _over(Closed(b"", 127, b"env: 'python3': No such file or directory\n"))
+    with pytest.raises(RemoteError, match=r"'backups only'; .*ForceCommand"):
+        _over(Closed(b"backups only\n"))
 
 
 def test_a_lost_connection_says_that_work_goes_on() -> None:
