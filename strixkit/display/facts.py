@@ -82,6 +82,7 @@ def _machine(facts: Facts) -> Iterator[Row]:
     yield "host name", facts.hostname, ("hostname",)
     yield "system", f"{facts.os.name or facts.os.id} ({release}), {facts.package_manager or 'no apt or dnf'}", ("os",)
     yield "kind", KINDS.get(facts.virtualization, facts.virtualization), ("virtualization",)
+    yield "processor", facts.cpu or "unknown", ("cpu",)
     yield "cores", f"{facts.cores}, {facts.architecture}", ("cores", "architecture")
     yield "init, Python", f"{facts.init or 'unknown'}, {facts.python}", ("init", "python")
     yield "sudo", facts.sudo or "not there", ("sudo",)
@@ -163,6 +164,7 @@ def _software(facts: Facts) -> Iterator[Row]:
     yield "Vulkan drivers", ", ".join(facts.icd_files) or "none", ("icd_files",)
     rocm = ", ".join(f"{folder} {version}" for folder, version in facts.rocm.items())
     yield "ROCm of AMD", rocm or "none", ("rocm",)
+    yield "C++ compiler", facts.compiler or "none", ("compiler",)
     others = [name for name in facts.packages if name not in FIRMWARE + MESA]
     yield "packages", _versions(facts, others) or "none of those looked for", ("packages",)
     if not facts.settings:

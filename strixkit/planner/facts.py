@@ -109,6 +109,7 @@ class Facts(Answered):
     virtualization: Name = Field(default="", description="container, vm, or empty for a machine of its own")
     python: Name = ""
     sudo: Name = Field(default="", description="first line of sudo --version")
+    cpu: Name = Field(default="", description="model name of /proc/cpuinfo, e.g. AMD RYZEN AI MAX+ 395 w/ Radeon 8060S")
     cores: int = Field(default=1, ge=1, le=1 << 16, description="physical CPU cores")
     memory: Memory
     gpu: Gpu | None = None
@@ -130,9 +131,11 @@ class Facts(Answered):
     )
     gpu_users: tuple[GpuUser, ...] = Field(default=(), max_length=MOST_ENTRIES)
     packages: Table = Field(
-        default_factory=dict, description="installed versions of those of kernel, firmware, Mesa, ROCm, tuned, sudo"
+        default_factory=dict,
+        description="installed versions of those of kernel, firmware, Mesa, ROCm, build tools, tuned, sudo",
     )
     rocm: Table = Field(default_factory=dict, description="folder of a ROCm, e.g. /opt/rocm-7.2.4 -> version")
+    compiler: Name = Field(default="", description="the file that /usr/bin/c++ is a link to; empty: no C++ compiler")
     package_manager: Name = ""
     free_bytes: Annotated[dict[Name, Count], Field(max_length=MOST_ENTRIES)] = Field(
         default_factory=dict, description="path -> free bytes of its file system"

@@ -17,6 +17,7 @@ from strixkit.remote.agent.atomic import read_text
 
 COMMANDS = "commands.json"
 SECONDS = 20
+MOST_LINKS = 40  # as Linux
 
 
 class Machine:
@@ -75,6 +76,15 @@ class Machine:
             return os.readlink(self.root + path)
         except OSError:
             return None
+
+    def real(self, path: str) -> Optional[str]:
+        """The file that a path leads to over all symbolic links of its last part; None when there is none."""
+        for _ in range(MOST_LINKS):
+            target = self.link(path)
+            if target is None:
+                return path if self.exists(path) else None
+            path = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        return None
 
     def run(
         self, *command: str, seconds: float = SECONDS, environment: Optional[Dict[str, str]] = None

@@ -1,4 +1,4 @@
-"""Installed versions: packages, ROCm's folders, sudo. Two short child processes, the only ones of the facts."""
+"""Installed versions: packages, ROCm's folders, the compiler, sudo. The only child processes of the facts, two."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ DEBIAN = (
     *("mesa-vulkan-drivers", "libvulkan1", "libvulkan-dev", "vulkan-tools", "glslc", "spirv-headers", "amdvlk"),
     *("rocm", "rocm-core", "rocm-hip-*", "rocminfo", "hipcc", "libamdhip64-*", "amdrocm*", "amdgpu-*"),
     *("hipblas", "hipblas-dev", "rocblas", "rocblas-dev", "libhipblas-dev", "librocblas-dev"),
+    *("g++", "g++-[0-9]*", "gcc", "binutils", "cmake", "ninja-build", "make", "ccache", "git", "pkg-config", "pkgconf"),
+    *("libc6-dev", "libssl-dev", "rocm-llvm*", "rocm-device-libs*"),
     *("tuned", "power-profiles-daemon", "tlp", "sudo", "sudo-rs"),
 )
 FEDORA = (
@@ -19,19 +21,23 @@ FEDORA = (
     *("mesa-vulkan-drivers", "vulkan-loader", "vulkan-loader-devel", "vulkan-tools", "glslc", "spirv-headers-devel"),
     *("rocm-core", "rocm-hip", "rocm-hip-devel", "rocm-runtime", "rocminfo", "hipcc", "amdrocm*", "amdgpu-*"),
     *("hipblas", "hipblas-devel", "rocblas", "rocblas-devel"),
+    *("gcc-c++", "gcc", "binutils", "cmake", "ninja-build", "make", "ccache", "git-core", "pkgconf-pkg-config"),
+    *("glibc-devel", "openssl-devel"),
     *("tuned", "tuned-ppd", "power-profiles-daemon", "tlp", "sudo", "sudo-rs"),
 )
+COMPILER = "/usr/bin/c++"  # what CMake takes by itself; a link to g++-15 or clang++-19
 DPKG = ("dpkg-query", "--show", "--showformat=${db:Status-Status}\\t${Package}\\t${Version}\\n", "--")
 RPM = ("rpm", "--query", "--all", "--queryformat=installed\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n")
 
 
 def software(machine: Machine) -> Dict[str, Any]:
-    """Package manager, packages, ROCm and sudo; see strixkit.planner.facts.Facts for the fields."""
+    """Package manager, packages, ROCm, compiler and sudo; see strixkit.planner.facts.Facts for the fields."""
     manager = next((name for name, path in MANAGERS.items() if machine.exists(path)), "")
     return {
         "package_manager": manager,
         "packages": _packages(machine, manager),
         "rocm": _rocm(machine),
+        "compiler": machine.real(COMPILER) or "",
         "sudo": _first_line(machine, "sudo", "--version"),
     }
 

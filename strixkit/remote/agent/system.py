@@ -28,6 +28,7 @@ def system(machine: Machine) -> Dict[str, Any]:
         "init": machine.read("/proc/1/comm") or "",
         "virtualization": _virtualization(machine, cpuinfo),
         "python": machine.python(),
+        "cpu": _cpu(cpuinfo),
         "cores": _cores(machine, cpuinfo),
         "memory": _memory(machine),
         "boot_id": machine.read("/proc/sys/kernel/random/boot_id") or "",
@@ -57,6 +58,12 @@ def _memory(machine: Machine) -> Dict[str, int]:
         raise RuntimeError("/proc/meminfo has no MemTotal")
     memory = {name: int(found.get(key, 0)) * 1024 for name, key in MEMINFO.items()}
     return {**memory, "huge_pages": int(found.get("HugePages_Total", 0))}
+
+
+def _cpu(cpuinfo: str) -> str:
+    """The processor's name, which x86 alone has there."""
+    found = re.search(r"^model name\s*: (.+)$", cpuinfo, re.MULTILINE)
+    return found[1].strip() if found else ""
 
 
 def _cores(machine: Machine, cpuinfo: str) -> int:

@@ -61,6 +61,7 @@ def test_what_a_tree_says_of_gpu_and_memory(
     assert node.gfx_target_version == 110501
     assert (node.cwsr_size is not None, node.ctl_stack_size is not None) == (cwsr, cwsr)
     assert (facts.virtualization, facts.init, facts.cores, facts.package_manager) == ("", "systemd", 16, "apt")
+    assert facts.cpu == "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S"
 
 
 def test_every_tree_is_tested_above(known: dict[str, Facts]) -> None:
@@ -270,6 +271,19 @@ def test_the_folders_of_amds_rocm(made: Made, tmp_path: Path) -> None:
     (tmp_path / "opt/rocm").rename(tmp_path / "opt/old")
     (tmp_path / "opt/rocm").symlink_to("rocm-7.2.4")
     assert facts_of(machine).rocm == {"/opt/rocm-6.4.1": "rocm-6.4.1", "/opt/rocm-7.2.4": "rocm-7.2.4"}
+
+
+def test_the_compiler_that_a_link_of_links_leads_to(made: Made, tmp_path: Path) -> None:
+    machine = made({"/usr/bin/x86_64-linux-gnu-g++-15": "", "/etc/alternatives/README": ""})
+    assert facts_of(machine).compiler == ""
+    links = {"usr/bin/c++": "/etc/alternatives/c++", "etc/alternatives/c++": "/usr/bin/g++-15"}
+    for path, target in {**links, "usr/bin/g++-15": "x86_64-linux-gnu-g++-15"}.items():
+        (tmp_path / path).symlink_to(target)
+    assert facts_of(machine).compiler == "/usr/bin/x86_64-linux-gnu-g++-15"
+    (tmp_path / "usr/bin/x86_64-linux-gnu-g++-15").unlink()
+    assert facts_of(machine).compiler == "", "a link that leads nowhere"
+    (tmp_path / "usr/bin/x86_64-linux-gnu-g++-15").symlink_to("c++")
+    assert facts_of(machine).compiler == "", "a circle"
 
 
 def commands(**said: str) -> dict[str, str]:
