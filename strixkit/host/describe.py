@@ -14,6 +14,7 @@ from strixkit.config.catalogue import load_model, load_runtime
 from strixkit.config.distributions import Distribution, distribution_of, load_distributions
 from strixkit.config.host import Host, Service
 from strixkit.config.profiles import load_profile
+from strixkit.config.runtimes import GitRuntime
 from strixkit.config.source import ModelSource
 from strixkit.engine.values import Desired
 from strixkit.errors import InputError, RemoteError
@@ -65,8 +66,8 @@ class Description:
     def facts_request(self) -> dict[str, Any]:
         """The runtime's binary and the model files, and what of them the controller knows already."""
         return {
-            "runtime": self.runtime.binary,
-            "headers": list(self.runtime.headers),
+            "runtime": "" if isinstance(self.runtime, GitRuntime) else self.runtime.binary,
+            "headers": [] if isinstance(self.runtime, GitRuntime) else list(self.runtime.headers),
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
             "services": sorted(self.host.services),
             "known": cache.known(self.host.name),

@@ -119,7 +119,7 @@ def test_a_fault_in_the_common_shape_stands_where_it_was_written(directory: Path
         (
             "provider: package",
             "provider: pakage",
-            "provider: found 'pakage', wanted 'package', 'path'; did you mean 'package'?",
+            "provider: found 'pakage', wanted 'package', 'path', 'git'; did you mean 'package'?",
         ),
         ("provider: package", "providr: package", "provider: missing, and it is required"),
         ("provider: package", "provider: path", "packages: unknown key"),
