@@ -26,7 +26,8 @@ constexpr Type types[] = {
 }  // namespace
 
 const Type* find_type(std::uint32_t id) {
-    const auto* found = std::find_if(std::begin(types), std::end(types), [id](const Type& type) { return type.id == id; });
+    const auto* found =
+        std::find_if(std::begin(types), std::end(types), [id](const Type& type) { return type.id == id; });
     return found == std::end(types) ? nullptr : found;
 }
 

@@ -9,9 +9,16 @@ bool available(Kernel kernel) {
     switch (kernel) {
         case Kernel::scalar:
             return true;
+#if ROCMFP4_X86
+        case Kernel::avx2:
+            return __builtin_cpu_supports("avx2") != 0;
+        case Kernel::avx512:
+            return __builtin_cpu_supports("avx512f") != 0;
+#else
         case Kernel::avx2:
         case Kernel::avx512:
             return false;
+#endif
     }
     return false;
 }
@@ -36,13 +43,33 @@ const char* name(Kernel kernel) {
 }
 
 void dequantise(Layout layout, const std::uint8_t* data, std::size_t blocks, float* out, Kernel kernel) {
-    static_cast<void>(kernel);
-    detail::dequantise_scalar(layout, data, blocks, out);
+    detail::dequantise_of(kernel)(layout, data, blocks, out);
 }
 
 namespace detail {
 
+Dequantise dequantise_of(Kernel kernel) {
+#if ROCMFP4_X86
+    if (kernel == Kernel::avx512 && available(kernel)) {
+        return dequantise_avx512;
+    }
+    if (kernel == Kernel::avx2 && available(kernel)) {
+        return dequantise_avx2;
+    }
+#endif
+    static_cast<void>(kernel);
+    return dequantise_scalar;
+}
+
 Search search_of(Kernel kernel) {
+#if ROCMFP4_X86
+    if (kernel == Kernel::avx512 && available(kernel)) {
+        return search_avx512;
+    }
+    if (kernel == Kernel::avx2 && available(kernel)) {
+        return search_avx2;
+    }
+#endif
     static_cast<void>(kernel);
     return search_scalar;
 }

@@ -63,6 +63,17 @@ inline std::uint8_t nearest(float a) {
                                      (a > 9.0F));
 }
 
+/// The scale byte of the least error among the lanes of a vector, the smaller byte of equals; indices count from 0.
+inline std::uint8_t best_of_lanes(const float* errors, const std::int32_t* indices, std::size_t lanes) {
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < lanes; ++i) {
+        if (errors[i] < errors[best] || (errors[i] == errors[best] && indices[i] < indices[best])) {
+            best = i;
+        }
+    }
+    return static_cast<std::uint8_t>(indices[best] + 1);
+}
+
 using Dequantise = void (*)(Layout, const std::uint8_t*, std::size_t, float*);
 /// The scale byte from 1 to 126 with the least error of `count` finite weights; `importance` may be nullptr.
 using Search = std::uint8_t (*)(const float* group, const float* importance, std::size_t count);
@@ -77,7 +88,8 @@ void dequantise_avx512(Layout layout, const std::uint8_t* data, std::size_t bloc
 std::uint8_t search_avx512(const float* group, const float* importance, std::size_t count);
 #endif
 
-/// The search of a kernel.
+/// The functions of a kernel; those of the scalar one if the kernel is not available.
+Dequantise dequantise_of(Kernel kernel);
 Search search_of(Kernel kernel);
 
 }  // namespace rocmfp4::detail
