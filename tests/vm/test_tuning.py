@@ -14,7 +14,7 @@ def test_the_profile_is_set_and_verified(lab: Lab, monkeypatch: pytest.MonkeyPat
     outcome = lab.deploy()
     assert outcome.ok, (outcome.error, outcome.log, outcome.said)
     assert "accelerator-performance" in lab.machine.ssh("tuned-adm active")
-    lab.machine.ssh("tuned-adm verify")
+    lab.machine.ssh("tuned-adm verify --ignore-missing")
     again = lab.deploy()
     assert (again.changes, again.round_trips) == ([], 2)
     # Somebody takes another one: that is a difference, and the next deploy's.

@@ -6,6 +6,7 @@ import re
 from typing import Any, Dict, List
 
 from strixkit.remote.agent.machine import Machine
+from strixkit.remote.agent.tuning import VERIFY
 from strixkit.remote.agent.unread import Unread
 
 FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -18,7 +19,7 @@ ROCM_PARTS = ("hip", "hipblas", "rocblas")
 def tuning(machine: Machine, request: Dict[str, Any]) -> Dict[str, Any]:
     """The active profile of tuned and whether it is true, and that of power-profiles-daemon."""
     active = machine.run("tuned-adm", "active")
-    verify = machine.run("tuned-adm", "verify") if active is not None else None
+    verify = machine.run(*VERIFY) if active is not None else None
     power = machine.run("powerprofilesctl", "get")
     found = re.search(r"Current active profile: (\S+)", active[1]) if active is not None else None
     return {

@@ -10,6 +10,8 @@ from typing import Any, Dict, List
 from strixkit.remote.agent.machine import Machine
 from strixkit.remote.agent.report import Report
 
+# A setting that this kernel does not have is no fault: the scheduler's sched_min_granularity_ns went with Linux 6.6.
+VERIFY = ("tuned-adm", "verify", "--ignore-missing")
 SECONDS = 60  # tuned-adm is a Python program that waits for the daemon
 TUNED_LOG = "/var/log/tuned/tuned.log"
 LOG_BYTES = 1 << 20
@@ -23,7 +25,7 @@ def tuned(question: Dict[str, Any]) -> Dict[str, Any]:
     active = match.group(1).strip() if match else ""
     verified = False
     if active == question["profile"]:
-        checked = machine.run("tuned-adm", "verify", seconds=SECONDS)
+        checked = machine.run(*VERIFY, seconds=SECONDS)
         verified = checked is not None and checked[0] == 0
     return {"profile": active, "verified": verified}
 
