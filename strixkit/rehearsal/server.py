@@ -107,7 +107,7 @@ def run(
     ready_seconds, answered, failure = 0.0, 0, ""
     ready = False
     try:
-        failure = _wait(process, port, began + seconds)
+        failure = wait(process, port, began + seconds)
         ready = not failure
         ready_seconds = time.monotonic() - began
         for number, tokens in enumerate(prompts if ready else ()):
@@ -118,7 +118,7 @@ def run(
         if ready:
             _settle(log)
     finally:
-        _end(process)
+        end(process)
     with open(log, "rb") as written:
         text = written.read(LOG_BYTES).decode("utf-8", "replace")
     return Outcome(text, ready, answered, failure, ready_seconds, time.monotonic() - began)
@@ -135,7 +135,7 @@ def _settle(log: str) -> None:
         time.sleep(SETTLE_SECONDS)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, deadline: float) -> str:
+def wait(process: subprocess.Popen[bytes], port: int, deadline: float) -> str:
     """Until /health says ok; returns why it never did."""
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -177,7 +177,7 @@ def prompt_tokens(number: int, count: int) -> list[int]:
     return [3 + (number * 13 + index) % 97 for index in range(count)]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM lets it log its memory; then SIGKILL, for it and what it started."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

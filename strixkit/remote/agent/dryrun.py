@@ -6,32 +6,21 @@ only reads what it prints. Where it cannot run it says why, and the plan's formu
 
 from __future__ import annotations
 
-import json
 import os
-import pwd
 import re
 import subprocess
 from typing import Any, Dict, List, NamedTuple, Sequence
 
-from strixkit.remote.agent import confirm, program
+from strixkit.remote.agent import confirm, transient
 from strixkit.runtime.buffers import ServerLog, parse_log
 
 Check = Dict[str, Any]
 SECONDS = 120.0  # to compile, to start, and for a short prompt
 PROMPT_TOKENS_PER_SECOND = 1000.0  # far below what was seen: 16,000
-ANSWER_BYTES = 80 << 20
 TAIL_LINES = 20
+CHILD = "strixkit.rehearsal.child"
 NO_PROCESS = confirm.Process(0.0, 0.0)
 PEAK = re.compile(r"rehearsal: at most ([0-9]{1,9}\.[0-9]{2}) MiB of device memory")  # native/rehearsal/entry.c
-# Reads this agent's zip and then its request from stdin, so that nothing is written for it.
-BOOTSTRAP = (
-    "import sys,os;"
-    'fd=os.memfd_create("strixkit");'
-    "os.write(fd,sys.stdin.buffer.read(%d));"
-    'sys.path.insert(0,"/proc/self/fd/%%d" %% fd);'
-    "from strixkit.rehearsal.child import main;"
-    "sys.exit(main())"
-)
 PROPERTIES = (
     "CacheDirectory=strixkit/rehearsal",  # the compiled device
     "PrivateTmp=yes",  # the model's header, and the log
@@ -102,47 +91,16 @@ def hold(manifest: "Dict[str, Any]", prompts: "List[int]") -> DryRun:
         "seconds": seconds,
     }
     try:
-        return _read(_run(str(manifest["user"]), request, seconds + SECONDS))
+        user = transient.as_user(str(manifest["user"]))
+        return _read(
+            transient.run("rehearsal", CHILD, request, user=user, properties=PROPERTIES, limit=seconds + SECONDS)
+        )
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
         return DryRun("the rehearsal gave no answer: %s" % error)
 
 
-def _run(user: str, request: "Dict[str, Any]", limit: float) -> bytes:
-    """Run strixkit.rehearsal.child in a transient unit; returns what it printed. Raises ValueError with its words."""
-    zipped = program.zipped()
-    unit = "strixkit-rehearsal-%d.service" % os.getpid()
-    command = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--service-type=exec", "--unit=" + unit]
-    command += ["--property=" + word for word in PROPERTIES] + ["--property=RuntimeMaxSec=%d" % limit] + _as_user(user)
-    command += ["--description=strixkit rehearsal", "python3", "-I", "-S", "-c", BOOTSTRAP % len(zipped)]
-    try:
-        done = subprocess.run(
-            command, input=zipped + json.dumps(request).encode(), capture_output=True, timeout=limit + 60
-        )
-    finally:
-        # The client may be gone before the unit is.
-        subprocess.run(["systemctl", "stop", "--", unit], stdin=subprocess.DEVNULL, capture_output=True)
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ValueError("exit %d%s" % (done.returncode, ": " + said[-1][:300] if said else ""))
-    if len(done.stdout) > ANSWER_BYTES:
-        raise ValueError("an answer of %d bytes" % len(done.stdout))
-    return done.stdout
-
-
-def _as_user(name: str) -> "List[str]":
-    """As the service's user, or before the first deploy as one that systemd makes up for the moment. Never as root."""
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        return ["--property=DynamicUser=yes"]
-    if entry.pw_uid == 0:
-        raise ValueError("the service's user is root")
-    return ["--uid=%s" % name, "--gid=%d" % entry.pw_gid]
-
-
-def _read(data: bytes) -> DryRun:
-    """The child's answer. It ran as the service's user, so it is not trusted: raises ValueError and the like."""
-    answer = json.loads(data)
+def _read(answer: Any) -> DryRun:
+    """The child's answer. It ran as the service's user, so it is not trusted: raises TypeError and the like."""
     if "why" in answer:
         return DryRun(str(answer["why"]))
     text = str(answer["log"])

@@ -54,6 +54,10 @@ def facts(request: Request) -> Dict[str, Any]:
         answer["runtime"] = probe.runtime(str(request["runtime"]), known)
         answer["rehearsal"] = build.why_not([str(path) for path in request.get("headers", [])])
     answer["models"] = [probe.model(str(path), known) for path in request.get("models", [])]
+    if request.get("builds"):
+        from strixkit.remote.agent.build import question
+
+        answer["builds"] = question.for_facts([str(name) for name in request["builds"]], known)
     services = [str(name) for name in request.get("services", [])]
     what = "what the services hold"
     answer["services"] = within(FACTS_SECONDS, lambda: {name: held(name) for name in services}, what)
@@ -196,6 +200,13 @@ def rehearse(request: Request) -> Dict[str, Any]:
     return dryrun.to_json(dryrun.hold(request["manifest"], [int(tokens) for tokens in request["prompts"]]))
 
 
+def pack(request: Request) -> Dict[str, Any]:
+    """A piece of a finished build as one file; see agent/build/pack.py."""
+    from strixkit.remote.agent.build import pack as packs
+
+    return packs.pack(request)
+
+
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
     "examine": examine,
@@ -211,6 +222,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "key": key,
     "chat": chat,
     "rehearse": rehearse,
+    "pack": pack,
 }
 
 

@@ -24,6 +24,7 @@ from strixkit.remote.agent import (
 )
 from strixkit.remote.agent.atomic import read_json, read_text
 from strixkit.remote.agent.boot import observe as boot
+from strixkit.remote.agent.build import question as builds
 from strixkit.remote.agent.machine import Machine
 
 Question = Dict[str, Any]
@@ -153,6 +154,8 @@ SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
     "variable": variables.observe,
     "tuned": tuning.tuned,
     "power_profile": tuning.power_profile,
+    "build": builds.build,
+    "builds": builds.builds,
 }
 
 

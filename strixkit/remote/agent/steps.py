@@ -26,6 +26,8 @@ from strixkit.remote.agent import (
     variables,
 )
 from strixkit.remote.agent.boot import steps as boot
+from strixkit.remote.agent.build.remove import remove_build
+from strixkit.remote.agent.build.unpack import unpack_build
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
 
@@ -180,5 +182,7 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "release": activate.write_release,
     "activate": activate.activate,
     "reboot": reboot.reboot,
+    "unpack_build": unpack_build,
+    "remove_build": remove_build,
     **boot.STEPS,
 }

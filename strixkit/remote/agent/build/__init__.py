@@ -1,0 +1,1 @@
+"""Building a runtime on the box: source to an immutable, verified folder."""

@@ -1,0 +1,112 @@
+"""A build that was made on another box: nothing of it is believed before it is checked here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tarfile
+from typing import Any, Dict
+
+from strixkit.remote.agent import hashes, paths
+from strixkit.remote.agent.build import collect, folders, libraries, place, verify
+from strixkit.remote.agent.build.errors import BuildError
+from strixkit.remote.agent.report import Report
+
+Step = Dict[str, Any]
+RECORD_BYTES = 4 << 20
+
+
+def unpack_build(step: Step, report: Report) -> None:
+    """Step: unpack the pack at `path` (or its upload, which is thrown away then), check it as `spec` says, place it.
+
+    Reports unpack, verify, place. Raises BuildError.
+    """
+    spec, path, sha256 = step["spec"], str(step["path"]), str(step["sha256"])
+    upload = paths.partial(path, sha256)
+    source = upload if os.path.exists(upload) else path
+    report("unpack")
+    found = hashes.compute(source, report)
+    if found != sha256:
+        os.unlink(source)
+        raise BuildError("the pack of %s has sha256 %s, wanted %s; thrown away" % (spec["id"], found, sha256))
+    folder = folders.begin(spec["id"])
+    record = unpack(source, folder, spec)
+    collect.check_links(folder, sorted(record["files"]))
+    libraries.check(folder)
+    verified = verify.verify(spec, folder, report)
+    made = {name: record.get(name) for name in ("built", "seconds", "jobs", "host")}
+    place.place(spec, folder, verified, report, {**made, "pushed_from": record.get("host", "")})
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(source)
+
+
+def unpack(source: str, folder: str, spec: "Dict[str, Any]") -> "Dict[str, Any]":
+    """Fill an empty folder from a pack; returns its build.json, which is left out. Raises BuildError."""
+    try:
+        with tarfile.open(source, "r:") as archive:
+            record = _record(archive, spec)
+            left = dict(record["files"])
+            room = collect.MOST_BYTES
+            for entry in archive:
+                if entry.name == folders.RECORD:
+                    continue
+                wanted = left.pop(entry.name, None)
+                if wanted is None:
+                    raise BuildError("the pack has %r, which its build.json does not name once" % entry.name[:200])
+                room -= entry.size
+                if room < 0:
+                    raise BuildError("the pack is larger than %d MiB" % (collect.MOST_BYTES >> 20))
+                _put(archive, entry, folder, wanted)
+    except (tarfile.TarError, OSError, KeyError, TypeError, ValueError) as error:
+        raise BuildError("the pack of %s is broken: %s" % (spec["id"], error)) from error
+    if left:
+        raise BuildError("the pack lacks %s" % ", ".join(sorted(left)[:5]))
+    return record
+
+
+def _record(archive: tarfile.TarFile, spec: "Dict[str, Any]") -> "Dict[str, Any]":
+    """build.json, the first member."""
+    entry = archive.next()
+    handle = archive.extractfile(entry) if entry and entry.name == folders.RECORD and entry.isreg() else None
+    if handle is None:
+        raise BuildError("the pack does not begin with %s" % folders.RECORD)
+    record: "Dict[str, Any]" = json.loads(handle.read(RECORD_BYTES))
+    here, there = spec["inputs"]["base"], record["inputs"]["base"]
+    if here != there:
+        text = ", ".join(
+            "%s %s (here %s)" % (name, there.get(name), here[name]) for name in here if here[name] != there.get(name)
+        )
+        raise BuildError("the build was made for another kind of box: %s; next: build it on this one" % text)
+    if record["id"] != spec["id"]:
+        raise BuildError("the pack holds build %s, wanted %s" % (str(record["id"])[:200], spec["id"]))
+    if len(record["files"]) > collect.MOST_FILES:
+        raise BuildError("the pack has %d files, at most %d are taken" % (len(record["files"]), collect.MOST_FILES))
+    missing = [name for name in spec["programs"] if name not in record["files"]]
+    if missing:
+        raise BuildError("the pack lacks %s" % ", ".join(missing))
+    return record
+
+
+def _put(archive: tarfile.TarFile, entry: tarfile.TarInfo, folder: str, wanted: "Dict[str, Any]") -> None:
+    """Write one member as build.json says it is."""
+    name = entry.name
+    if "/" in name or name in (".", "..") or not (entry.isreg() or entry.issym()):
+        raise BuildError("the pack has %r, which is no file beside the others" % name[:200])
+    path = os.path.join(folder, name)
+    if entry.issym() or wanted["link"]:
+        if entry.linkname != wanted["link"]:
+            raise BuildError("%s is a link to %r, wanted %r" % (name, entry.linkname[:200], wanted["link"]))
+        os.symlink(entry.linkname, path)  # where it leads is checked when all are there
+        return
+    handle = archive.extractfile(entry)
+    if handle is None:
+        raise BuildError("%s has no content" % name)
+    with open(path, "xb") as copy:
+        shutil.copyfileobj(handle, copy, collect.CHUNK)
+    os.chmod(path, 0o755)
+    os.utime(path, ns=(int(wanted["mtime_ns"]), int(wanted["mtime_ns"])))
+    found = hashes.compute(path, lambda text: None)
+    if found != wanted["sha256"]:
+        raise BuildError("%s has sha256 %s, wanted %s" % (name, found, wanted["sha256"]))
