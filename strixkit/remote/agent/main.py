@@ -207,6 +207,13 @@ def pack(request: Request) -> Dict[str, Any]:
     return packs.pack(request)
 
 
+def cancel(request: Request) -> Dict[str, Any]:
+    """End the build that runs; see agent/build/cancel.py."""
+    from strixkit.remote.agent.build import cancel as building
+
+    return building.cancel(str(request["who"]))
+
+
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
     "examine": examine,
@@ -222,6 +229,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "key": key,
     "chat": chat,
     "rehearse": rehearse,
+    "cancel": cancel,
     "pack": pack,
 }
 

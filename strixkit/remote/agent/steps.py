@@ -27,6 +27,7 @@ from strixkit.remote.agent import (
 )
 from strixkit.remote.agent.boot import steps as boot
 from strixkit.remote.agent.build.remove import remove_build
+from strixkit.remote.agent.build.step import build
 from strixkit.remote.agent.build.unpack import unpack_build
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
@@ -182,6 +183,7 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "release": activate.write_release,
     "activate": activate.activate,
     "reboot": reboot.reboot,
+    "build": build,
     "unpack_build": unpack_build,
     "remove_build": remove_build,
     **boot.STEPS,

@@ -1,0 +1,118 @@
+"""The locked commit into the box's mirror of its repository, with its whole history (a build number is its length)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from typing import Dict, List
+
+from strixkit.remote.agent.build import git, unit, work
+from strixkit.remote.agent.build.errors import BuildError
+from strixkit.remote.agent.build.work import Spec, Work
+from strixkit.remote.agent.report import Report
+
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+URL = re.compile(r"(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.][^\s:\x00-\x1f\x7f]*@[^\s\x00-\x1f\x7f]+")
+REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\s+(refs/\S+)")
+
+
+def fetch(spec: Spec, report: Report) -> None:
+    """Let the mirror have the locked commit; without the network when it has it. Reports the point `fetch`.
+
+    Raises BuildError: no way to the repository, or a commit that is not in it any more; with what the lock wants, what
+    the ref is now, and the next command. An archive needs nothing.
+    """
+    report("fetch")
+    source = spec["source"]
+    if "archive" in source:
+        return
+    url, ref, commit = str(source["repository"]), str(source["ref"]), str(source["commit"])
+    if not (URL.fullmatch(url) and REF.fullmatch(ref) and COMMIT.fullmatch(commit)):
+        raise BuildError("not a repository, a ref and a commit: %r, %r, %r" % (url, ref, commit))
+    here, mirror = work.of(spec), work.mirror(url)
+    open_mirror(mirror)
+    if has(mirror, commit):
+        return
+    if _get(spec, mirror, commit, report) or (discard_if_damaged(mirror) and _get(spec, mirror, commit, report)):
+        return
+    _explain(spec, here, mirror, report)
+
+
+def has(mirror: str, commit: str) -> bool:
+    """Whether the mirror has the commit and all commits before it."""
+    return git.ask("rev-list", "--count", commit, folder=mirror)[0] == 0
+
+
+def open_mirror(mirror: str) -> None:
+    """Make an empty mirror if there is none. Raises BuildError."""
+    if os.path.lexists(mirror):
+        status, found = git.ask("rev-parse", "--is-bare-repository", folder=mirror)
+        if (status, found) == (0, "true"):
+            return
+        shutil.rmtree(mirror)  # a beginning of one: power that went
+    work.make(mirror, work.account())
+    status, found = git.ask("init", "--quiet", "--bare", "--template=", folder=mirror)
+    if status != 0:
+        raise BuildError("cannot make the mirror %s: %s" % (mirror, found))
+
+
+def discard_if_damaged(mirror: str) -> bool:
+    """Replace a mirror that lacks objects by an empty one; returns whether it did."""
+    if git.ask("fsck", "--connectivity-only", "--no-dangling", "--no-progress", folder=mirror)[0] == 0:
+        return False
+    shutil.rmtree(mirror)
+    open_mirror(mirror)
+    return True
+
+
+def _run(spec: Spec, mirror: str, words: "List[str]", report: Report) -> unit.Ended:
+    """git with the network, as the user that builds; it may write to the mirror only."""
+    command = unit.Command(git.words(*words, folder=mirror), mirror, [mirror], git.ENVIRONMENT)
+    return unit.run(work.unit(spec), command, work.of(spec).log, report)
+
+
+def _get(spec: Spec, mirror: str, commit: str, report: Report, what: str = "") -> bool:
+    """Fetch the commit, or what else is named; returns whether the commit is there then."""
+    url = str(spec["source"]["repository"])
+    refspec = "+%s:refs/strixkit/%s" % (what or commit, commit)
+    options = ["--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
+    _run(spec, mirror, ["fetch", *options, "--", url, refspec], report)
+    return has(mirror, commit)
+
+
+def _explain(spec: Spec, here: Work, mirror: str, report: Report) -> None:
+    """Find out why the commit did not come. Returns if it does, by the name of its ref; raises BuildError otherwise."""
+    source = spec["source"]
+    url, ref, commit = str(source["repository"]), str(source["ref"]), str(source["commit"])
+    names = ["refs/heads/" + ref, "refs/tags/" + ref, "refs/tags/" + ref + "^{}"]
+    ended = _run(spec, mirror, ["ls-remote", "--", url, *names], report)
+    wanted = "the lock wants commit %s of %s" % (commit, ref)
+    if not ended.ok:
+        raise BuildError(
+            "cannot fetch %s: %s\n  %s, and this box does not have it yet\n"
+            "  next: let the box reach the repository, then the same command again; log: %s"
+            % (url, said(ended.lines), wanted, here.log),
+            ended.lines[-10:],
+        )
+    now = refs(ended.lines)
+    name = next((name for name in names if name in now), "")
+    # A server that gives no commit by its hash gives its ref.
+    if name and _get(spec, mirror, commit, report, name.replace("^{}", "")):
+        return
+    raise BuildError(
+        "%s, which is not in %s any more; %s\n  next: invoke lock, which takes what is there now, then the same command"
+        " again" % (wanted, url, "%s is at %s now" % (ref, now[name]) if name else "and there is no %s there" % ref)
+    )
+
+
+def said(lines: "List[str]") -> str:
+    """What git said was wrong: its last line of that kind, or its last line."""
+    faults = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))]
+    return (faults or lines or ["git said nothing"])[-1]
+
+
+def refs(lines: "List[str]") -> "Dict[str, str]":
+    """What `git ls-remote` lists: name of a ref -> commit. A tag's commit is that of its `^{}`."""
+    return {found[2]: found[1] for found in map(LISTED.fullmatch, lines) if found}
