@@ -1,0 +1,82 @@
+#include "shapes.hpp"
+
+#include <regex>
+#include <sstream>
+#include <stdexcept>
+
+namespace probe {
+namespace {
+
+using rocmfp4::Layout;
+
+// Qwen3.6-27B (qwen35: embedding 5120, feed-forward 17408, vocabulary 248320, 24 heads of 256 with a gate each, 4 KV
+// heads, DeltaNet of 6144 inner, 16 groups, state 128) as the preset Q4_0_ROCMFP4_STRIX stores it: 48 DeltaNet layers,
+// 16 that attend, and one that attends in the MTP block. The counts are those of a token without drafts.
+const std::vector<Shape> model = {
+    {"ffn_gate_up", Layout::fast, 17408, 5120, 2 * 64}, {"ffn_down", Layout::fast, 5120, 17408, 64},
+    {"attn_qkv", Layout::dual, 10240, 5120, 48},        {"attn_gate", Layout::fast, 6144, 5120, 48},
+    {"attn_q", Layout::fast, 12288, 5120, 16},          {"attn_k_v", Layout::dual, 1024, 5120, 2 * 16},
+    {"attn_output", Layout::fast, 5120, 6144, 64},  // and ssm_out
+    {"output", Layout::fast, 248320, 5120, 1},          {"nextn_eh_proj", Layout::fast, 5120, 10240, 0},
+};
+const std::vector<Shape> small = {
+    {"small_fast", Layout::fast, 515, 640, 1},
+    {"small_dual", Layout::dual, 130, 1280, 1},
+};
+
+Shape custom(const std::string& words) {
+    static const std::regex form("(fast|dual):([0-9]{1,9})x([0-9]{1,9})");
+    std::smatch match;
+    if (!std::regex_match(words, match, form)) {
+        throw std::invalid_argument("no shape " + words + "; there are " + known_shapes());
+    }
+    const Layout layout = match[1] == "fast" ? Layout::fast : Layout::dual;
+    const Shape shape{words, layout, static_cast<std::uint32_t>(std::stoul(match[2])),
+                      static_cast<std::uint32_t>(std::stoul(match[3])), 1};
+    constexpr std::uint64_t most_bytes = std::uint64_t{1} << 32U;
+    if (shape.rows == 0 || shape.columns == 0 || shape.columns % column_step != 0 || shape.bytes() > most_bytes) {
+        throw std::invalid_argument("shape " + words + ": wanted at least one row, a multiple of " +
+                                    std::to_string(column_step) + " columns, and at most 4 GiB");
+    }
+    return shape;
+}
+
+}  // namespace
+
+const char* name(Layout layout) { return layout == Layout::fast ? "fast" : "dual"; }
+
+std::vector<Shape> shapes_of(const std::string& list) {
+    std::vector<Shape> found;
+    std::istringstream words(list);
+    for (std::string word; std::getline(words, word, ',');) {
+        if (word == "27b" || word == "small") {
+            const std::vector<Shape>& set = word == "small" ? small : model;
+            found.insert(found.end(), set.begin(), set.end());
+            continue;
+        }
+        bool known = false;
+        for (const Shape& shape : model) {
+            if (shape.name == word) {
+                found.push_back(shape);
+                known = true;
+            }
+        }
+        if (!known) {
+            found.push_back(custom(word));
+        }
+    }
+    if (found.empty()) {
+        throw std::invalid_argument("no shape is named; there are " + known_shapes());
+    }
+    return found;
+}
+
+std::string known_shapes() {
+    std::string names = "27b, small";
+    for (const Shape& shape : model) {
+        names += ", " + shape.name;
+    }
+    return names + ", and fast:ROWSxCOLUMNS or dual:ROWSxCOLUMNS";
+}
+
+}  // namespace probe
