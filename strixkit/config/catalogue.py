@@ -98,7 +98,23 @@ def load_runtime(name: str, directory: Path | None = None) -> Runtime:
     directory = directory or profiles_directory()
     if name not in runtime_names(directory):
         raise unknown_name("runtime", name, runtime_names(directory))
-    return validate(load(directory / "runtimes" / f"{name}.yaml"), RuntimeFile).root
+    return validate(_with_record(load(directory / "runtimes" / f"{name}.yaml"), directory), RuntimeFile).root
+
+
+def _with_record(document: Document, directory: Path) -> Document:
+    """With what another runtime recorded, where `recorded` is that one's name."""
+    key = "recorded"
+    name = document.values.get(key)
+    if not isinstance(name, str):
+        return document
+    if name not in runtime_names(directory):
+        raise unknown_name("runtime", name, runtime_names(directory), where=f"{document.where((key,))}: {key}")
+    other = load(directory / "runtimes" / f"{name}.yaml")
+    if not isinstance(other.values.get(key), dict):
+        raise document.error((key,), f"{name} has no record of its own", hint="name the runtime that has one")
+    positions = {at: place for at, place in other.positions.items() if at[:1] == (key,)}
+    values = {**document.values, key: other.values[key]}
+    return replace(document, values=values, positions={**document.positions, **positions})
 
 
 def _with_shapes(document: Document) -> Document:

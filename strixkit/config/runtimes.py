@@ -52,6 +52,7 @@ class _Runtime(Section):
     family: whose memory behaviour it has (the planner's).
     loads: the tensor types it reads; `rocmfp4` means stock's and the fork's.
     environment: of every server. environment_rocm: beside it, where the server's device is one of HIP's.
+    recorded: in a file it may be the name of the runtime whose record is meant.
     """
 
     description: str

@@ -208,7 +208,7 @@ def test_a_broken_runtime_is_told_and_asked_again_when_it_is_mended(satisfied: L
     """The fork's binary before its libraries are there; then it answers, and not as root."""
     script = "#!/bin/sh\necho 'error while loading shared libraries: libamdhip64.so.7' >&2\nexit 127\n"
     satisfied.ssh(f"mkdir -p $(dirname {FORK}) && cat > {FORK} && chmod 755 {FORK}", stdin=script)
-    fork = dataclasses.replace(satisfied, runtime="rocmfp4", events=[])
+    fork = dataclasses.replace(satisfied, runtime="rocmfp4-path", events=[])
     with pytest.raises(InputError) as caught:
         fork.deploy()
     assert f"{FORK} --help failed (exit 127): error while loading shared libraries" in caught.value.message

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from strixkit.config.catalogue import load_model, load_runtime, model_names, runtime_names
-from strixkit.config.runtimes import PackageRuntime, PathRuntime
+from strixkit.config.runtimes import GitRuntime, PackageRuntime, PathRuntime
 from strixkit.errors import InputError
 
 PROFILES = Path(__file__).parents[3] / "profiles"
@@ -46,12 +46,30 @@ def test_both_runtimes_record_the_same_options_in_the_same_order() -> None:
     assert differing == {"cache.checkpoint_every", "load.mmap"}
 
 
-def test_the_two_providers() -> None:
-    debian, fork = load_runtime("debian"), load_runtime("rocmfp4")
+def test_the_three_providers() -> None:
+    debian, built, own = load_runtime("debian"), load_runtime("rocmfp4"), load_runtime("rocmfp4-path")
     assert isinstance(debian, PackageRuntime)
     assert debian.packages == ("llama.cpp-tools", "libggml0-backend-vulkan", "mesa-vulkan-drivers")
-    assert isinstance(fork, PathRuntime)
-    assert fork.environment_rocm == {"HSA_OVERRIDE_GFX_VERSION": "11.5.1", "GGML_HIP_ENABLE_UNIFIED_MEMORY": "1"}
+    assert isinstance(own, PathRuntime)
+    assert isinstance(built, GitRuntime)
+    assert built.environment_rocm == {"HSA_OVERRIDE_GFX_VERSION": "11.5.1", "GGML_HIP_ENABLE_UNIFIED_MEMORY": "1"}
+    assert own.environment_rocm == built.environment_rocm
+
+
+def test_a_record_may_be_that_of_another_runtime(directory: Path) -> None:
+    assert load_runtime("rocmfp4", directory).recorded == load_runtime("rocmfpx", directory).recorded
+    change(directory / "runtimes/rocmfp4.yaml", "recorded: rocmfpx", "recorded: rocmfpy")
+    with pytest.raises(InputError, match=r"rocmfp4\.yaml:\d+: recorded: unknown runtime 'rocmfpy'; did you mean"):
+        load_runtime("rocmfp4", directory)
+    change(directory / "runtimes/rocmfp4.yaml", "recorded: rocmfpy", "recorded: rocmfp4-path")
+    with pytest.raises(InputError, match=r"rocmfp4\.yaml:\d+: recorded: rocmfp4-path has no record of its own"):
+        load_runtime("rocmfp4", directory)
+    change(directory / "runtimes/rocmfp4.yaml", "recorded: rocmfp4-path", "recorded: rocmfpx")
+    change(directory / "runtimes/rocmfpx.yaml", "context.size: -c", "context.size: c")
+    with pytest.raises(
+        InputError, match=r"^profiles/runtimes/rocmfpx\.yaml:\d+: recorded\.flags\.'context\.size': found"
+    ):
+        load_runtime("rocmfp4", directory)
 
 
 def test_the_27b_has_its_sizes_by_variant_and_the_rest_in_common() -> None:
@@ -135,3 +153,42 @@ def test_faults_of_a_runtime(directory: Path, old: str, new: str, expected: str)
         load_runtime("debian", directory)
     assert str(caught.value).startswith("profiles/runtimes/debian.yaml:")
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("repository: https:", "repository: git:", "wanted a URL of https, ssh, file, http"),
+        ("repository: https://", "repository: ext::sh -c ", "wanted a URL as in https://github.com/OWNER/NAME"),
+        ("repository: https://", "repository: git@", "wanted a URL as in"),
+        ("https://github.com/", "https://-oProxyCommand=x/", "wanted a host and a path"),
+        ("https://github.com/", "https://me:secret@github.com/", "repository: the URL holds a user or a password"),
+        ("https://github.com/", "https://token@github.com/", "repository: the URL holds a user or a password"),
+        ("https://github.com/", "https://github.com:port/", "wanted a URL: "),
+        ("https://github.com/charlie12345/rocmfp4-llama", "file:///", "wanted a host and a path"),
+        ("ref: mtp", "ref: --mtp", "ref: found '--mtp-rocmfp4-strix', wanted the name of a branch or a tag"),
+        ("ref: mtp-rocmfp4-strix", f"ref: {'a' * 40}", f"ref: found the commit {'a' * 40}, wanted a branch or a tag"),
+        ("ref: mtp-rocmfp4-strix", "ref: a..b", "wanted the name of a branch"),
+        ("ref: mtp-rocmfp4-strix", "ref: 'refs/heads/*'", "wanted the name of a branch"),
+        ("[hip, vulkan]", "[hip, vulcan]", "found 'vulcan', wanted 'hip' or 'vulkan'; did you mean 'vulkan'?"),
+        ("JOBS={jobs}", "JOBS={job}", "unknown placeholder {job}; did you mean 'jobs'?"),
+        (
+            '"{ccache}"',
+            '"{cache}"',
+            "environment_build.CCACHE_DIR: unknown placeholder {cache}; did you mean 'ccache'?",
+        ),
+        ("binary: llama-server", "binary: llama-sever", "'llama-sever' is not among the programs; did you mean"),
+        ("binary: llama-server", "binary: bin/llama-server", "wanted the name of a program, without '/'"),
+        ("[ggml/include]", "[../include]", "headers[0]: found '../include', wanted a path in the source"),
+        ("[ggml/include]", "[/usr/include]", "headers[0]: found '/usr/include', wanted a path in the source"),
+        ("job_mib: 3072", "job_mib: 0", "job_mib: found 0, wanted at least 1"),
+    ],
+)
+def test_faults_of_a_build(directory: Path, old: str, new: str, expected: str) -> None:
+    change(directory / "runtimes/rocmfp4.yaml", old, new)
+    with pytest.raises(InputError) as caught:
+        load_runtime("rocmfp4", directory)
+    assert str(caught.value).startswith("profiles/runtimes/rocmfp4.yaml:")
+    assert expected in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "token@" not in str(caught.value)
