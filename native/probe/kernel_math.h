@@ -49,20 +49,15 @@ PROBE_DEVICE float power_of_two(int power) {
 /// Value of a scale byte: M/1024 for exponent 0, else (8+M)*2^(E-11); 0 for the invalid bytes from 0x7f on.
 PROBE_DEVICE float scale_value(uint32_t byte) {
     const uint32_t exponent = byte >> 3U;
-    const uint32_t mantissa = byte & 7U;
-    if (byte > 0x7eU) {
-        return 0.0F;
-    }
-    return exponent == 0U ? static_cast<float>(mantissa) * power_of_two(-10)
-                          : static_cast<float>(8U + mantissa) * power_of_two(static_cast<int>(exponent) - 11);
+    const uint32_t mantissa = (byte & 7U) + (exponent == 0U ? 0U : 8U);
+    const float value =
+        static_cast<float>(mantissa) * power_of_two(exponent == 0U ? -10 : static_cast<int>(exponent) - 11);
+    return byte > 0x7eU ? 0.0F : value;
 }
 
-/// The four bytes from byte offset `at` of an array of words; `at` need not be aligned.
-PROBE_DEVICE uint32_t bytes_at(const uint32_t* words, uint64_t at) {
-    const uint64_t word = at >> 2U;
-    const uint32_t shift = static_cast<uint32_t>(at & 3U) * 8U;
-    const uint64_t both = static_cast<uint64_t>(words[word + 1]) << 32U | words[word];
-    return static_cast<uint32_t>(both >> shift);
+/// The four bytes that begin `shift` bits (0, 8, 16 or 24) into `first` and go on in `second`.
+PROBE_DEVICE uint32_t joined(uint32_t first, uint32_t second, uint32_t shift) {
+    return first >> shift | second << 1U << (31U ^ shift);  // in two steps: a shift by 32 is undefined
 }
 
 /// Eight numbers of the input: those of a slot's low nibbles, then those of its high nibbles.
@@ -103,14 +98,30 @@ PROBE_DEVICE SlotInput slot_input(const uint16_t* input, uint32_t slot) {
     return found;
 }
 
-/// Product of one slot of a row whose first byte is `row`, with BlockBytes 17 (fast) or 18 (dual).
+/// Where the bytes of a slot are in every row, for blocks of 17 (fast) or 18 (dual) bytes. Rows are whole words.
 template <uint32_t BlockBytes>
-PROBE_DEVICE float slot_product(const uint32_t* words, uint64_t row, uint32_t slot, const SlotInput& input,
+struct SlotPlace {
+    uint32_t word;  // the slot's first, of the row's
+    uint32_t shift;
+    uint32_t scale_word;  // a block's scale bytes never cross a word
+    uint32_t scale_shift;
+
+    PROBE_DEVICE explicit SlotPlace(uint32_t slot) {
+        const uint32_t block = (slot >> 2U) * BlockBytes;
+        const uint32_t at = block + (slot & 3U) * 4U;
+        word = at >> 2U;
+        shift = (at & 3U) * 8U;
+        scale_word = (block + 16U) >> 2U;
+        scale_shift = ((block + 16U) & 3U) * 8U;
+    }
+};
+
+/// Product of one slot of the row at `row`.
+template <uint32_t BlockBytes>
+PROBE_DEVICE float slot_product(const uint32_t* row, const SlotPlace<BlockBytes>& place, const SlotInput& input,
                                 const float* values) {
-    const uint64_t block = row + static_cast<uint64_t>(slot >> 2U) * BlockBytes;
-    const uint32_t codes = bytes_at(words, block + (slot & 3U) * 4U);
-    const uint64_t scales_at = block + 16U;  // a block's scale bytes never cross a word
-    const uint32_t scales = words[scales_at >> 2U] >> static_cast<uint32_t>(scales_at & 3U) * 8U;
+    const uint32_t codes = joined(row[place.word], row[place.word + 1U], place.shift);
+    const uint32_t scales = row[place.scale_word] >> place.scale_shift;
     float low = 0.0F;
     float high = 0.0F;
     for (int i = 0; i < 4; ++i) {
@@ -129,16 +140,18 @@ PROBE_DEVICE float slot_product(const uint32_t* words, uint64_t row, uint32_t sl
 template <uint32_t BlockBytes, typename Number>
 PROBE_DEVICE void lane_sums(const uint32_t* words, const Number* input, uint32_t rows, uint32_t slots, uint32_t first,
                             uint32_t lane, uint32_t lanes, const float* values, float* sums) {
-    const uint64_t row_bytes = static_cast<uint64_t>(slots / 4U) * BlockBytes;
+    const uint32_t row_words = slots / 16U * BlockBytes;  // four blocks are BlockBytes words
+    const uint32_t* row[rows_together];
     for (int r = 0; r < rows_together; ++r) {
+        const uint32_t wanted = first + static_cast<uint32_t>(r);
+        row[r] = words + static_cast<uint64_t>(wanted < rows ? wanted : rows - 1U) * row_words;
         sums[r] = 0.0F;
     }
     for (uint32_t slot = lane; slot < slots; slot += lanes) {
+        const SlotPlace<BlockBytes> place(slot);
         const SlotInput numbers = slot_input(input, slot);
         for (int r = 0; r < rows_together; ++r) {
-            const uint32_t wanted = first + static_cast<uint32_t>(r);
-            const uint32_t row = wanted < rows ? wanted : rows - 1U;
-            sums[r] += slot_product<BlockBytes>(words, row * row_bytes, slot, numbers, values);
+            sums[r] += slot_product<BlockBytes>(row[r], place, numbers, values);
         }
     }
 }

@@ -50,19 +50,28 @@ vec4 four_values(uint codes) {
     return vec4(values[codes & 15u], values[codes >> 8 & 15u], values[codes >> 16 & 15u], values[codes >> 24 & 15u]);
 }
 
-float slot_product(uint row, uint slot, vec4 x_low, vec4 x_high) {
-    const uint block = (row * (slots >> 2) + (slot >> 2)) * BLOCK_BYTES;
+// Where the bytes of a slot are in every row, which is whole words.
+struct Place {
+    uint word;  // the slot's first, of the row's
+    uint shift;
+    uint scale_word;  // a block's scale bytes never cross a word
+    uint scale_shift;
+};
+
+Place place_of(uint slot) {
+    const uint block = (slot >> 2) * BLOCK_BYTES;
     const uint at = block + (slot & 3u) * 4u;
-    const uint shift = (at & 3u) * 8u;
-    const uint first = words[at >> 2];
-    const uint second = words[(at >> 2) + 1u];
-    // Shifting by 32 bits is undefined: the second word is shifted in two steps.
-    uint codes = first >> shift | second << 1 << (31u - shift);
+    return Place(at >> 2, (at & 3u) * 8u, (block + 16u) >> 2, ((block + 16u) & 3u) * 8u);
+}
+
+float slot_product(uint row, Place place, vec4 x_low, vec4 x_high) {
+    const uint first = words[row + place.word];
+    const uint second = words[row + place.word + 1u];
+    uint codes = first >> place.shift | second << 1 << (31u ^ place.shift);  // a shift by 32 is undefined
     if (WRONG_NIBBLES) {
         codes = (codes & 0x0f0f0f0fu) << 4 | (codes >> 4 & 0x0f0f0f0fu);
     }
-    const uint scales_at = block + 16u;
-    const uint scales = words[scales_at >> 2] >> ((scales_at & 3u) * 8u);
+    const uint scales = words[row + place.scale_word] >> place.scale_shift;
     const float low = dot(four_values(codes), x_low);
     const float high = dot(four_values(codes >> 4), x_high);
 #if BLOCK_BYTES == 17
@@ -79,16 +88,18 @@ void main() {
     }
     barrier();
     const uint first = gl_WorkGroupID.x * ROWS;
+    const uint row_words = (slots >> 4) * BLOCK_BYTES;  // four blocks are BLOCK_BYTES words
     float sums[ROWS];
     for (uint r = 0u; r < ROWS; ++r) {
         sums[r] = 0.0;
     }
     for (uint slot = lane; slot < slots; slot += gl_WorkGroupSize.x) {
+        const Place place = place_of(slot);
         const uint index = (slot >> 2) * 8u + (slot & 3u);
         const vec4 x_low = numbers(index);
         const vec4 x_high = numbers(index + 4u);
         for (uint r = 0u; r < ROWS; ++r) {
-            sums[r] += slot_product(min(first + r, rows - 1u), slot, x_low, x_high);
+            sums[r] += slot_product(min(first + r, rows - 1u) * row_words, place, x_low, x_high);
         }
     }
     for (uint r = 0u; r < ROWS; ++r) {

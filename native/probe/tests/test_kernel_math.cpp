@@ -77,12 +77,10 @@ TEST_CASE("halves mean what they mean to IEEE 754") {
     CHECK(probe::half_value(0x0000) == 0.0F);
 }
 
-TEST_CASE("bytes are found wherever they begin") {
-    const std::uint32_t words[] = {0x03020100, 0x07060504, 0x0b0a0908};
-    CHECK(probe::bytes_at(words, 0) == 0x03020100);
-    CHECK(probe::bytes_at(words, 1) == 0x04030201);
-    CHECK(probe::bytes_at(words, 4) == 0x07060504);
-    CHECK(probe::bytes_at(words, 7) == 0x0a090807);
+TEST_CASE("four bytes are found wherever they begin") {
+    CHECK(probe::joined(0x03020100, 0x07060504, 0) == 0x03020100);
+    CHECK(probe::joined(0x03020100, 0x07060504, 8) == 0x04030201);
+    CHECK(probe::joined(0x03020100, 0x07060504, 24) == 0x06050403);
 }
 
 TEST_CASE("every lane together gives the product within its bound") {
