@@ -319,19 +319,24 @@ TEST_CASE("what a block holds exactly comes back from quantising it") {
 
 TEST_CASE("the validator names the first block with a bad scale byte, wherever it is") {
     for (const Layout layout : layouts) {
-        const std::size_t blocks = 70;
+        const std::size_t blocks = 16 * 64 + 70;  // more than one step of groups, and a rest
         std::vector<std::uint8_t> bytes(blocks * block_bytes(layout), 0xff);
         for (std::size_t block = 0; block < blocks; ++block) {
             std::memset(bytes.data() + block * block_bytes(layout) + code_bytes, max_scale_byte, scale_bytes(layout));
         }
-        CHECK_FALSE(first_invalid(layout, bytes.data(), blocks).has_value());
-        for (std::size_t block = blocks; block-- > 0;) {
-            for (std::size_t s = scale_bytes(layout); s-- > 0;) {
-                std::vector<std::uint8_t> damaged = bytes;
-                damaged[block * block_bytes(layout) + code_bytes + s] = 0x7f;
-                CHECK(first_invalid(layout, damaged.data(), blocks) == block);
+        for (const Kernel kernel : kernels()) {
+            CAPTURE(name(kernel));
+            CHECK_FALSE(first_invalid(layout, bytes.data(), blocks, kernel).has_value());
+            CHECK_FALSE(first_invalid(layout, bytes.data(), 0, kernel).has_value());
+            std::vector<std::uint8_t> damaged = bytes;
+            for (std::size_t block = blocks; block-- > 0;) {
+                for (std::size_t s = scale_bytes(layout); s-- > 0;) {
+                    std::uint8_t& byte = damaged[block * block_bytes(layout) + code_bytes + s];
+                    byte = s == 0 ? 0x7f : 0xff;
+                    CHECK(first_invalid(layout, damaged.data(), blocks, kernel) == block);
+                    byte = max_scale_byte;
+                }
             }
         }
-        CHECK_FALSE(first_invalid(layout, bytes.data(), 0).has_value());
     }
 }

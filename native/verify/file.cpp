@@ -5,10 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <system_error>
-#include <vector>
 
 namespace verify {
 namespace {
@@ -55,7 +53,7 @@ File::File(const std::string& path) {
     direct_fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
     if (size_ > 0) {
         void* mapping = ::mmap(nullptr, static_cast<std::size_t>(size_), PROT_READ, MAP_SHARED, cached_fd_, 0);
-        mapping_ = mapping == MAP_FAILED ? nullptr : static_cast<std::uint8_t*>(mapping);
+        mapping_ = mapping == MAP_FAILED ? nullptr : mapping;
     }
 }
 
@@ -74,35 +72,33 @@ std::size_t File::read(std::uint64_t offset, std::uint8_t* out, std::size_t coun
 }
 
 bool File::cached(std::uint64_t offset, std::size_t count) const {
-    if (mapping_ == nullptr) {
-        return false;
+    // All pages would take as long as looking at the weights.
+    constexpr std::uint64_t step = 256 * 1024;
+    for (std::uint64_t at = page_start(offset); mapping_ != nullptr && at < offset + count; at += step) {
+        unsigned char in_memory = 0;
+        if (::mincore(static_cast<std::uint8_t*>(mapping_) + at, 1, &in_memory) != 0 || (in_memory & 1) == 0) {
+            return false;
+        }
     }
-    const std::uint64_t start = page_start(offset);
-    const std::size_t length = static_cast<std::size_t>(offset + count - start);
-    std::vector<unsigned char> pages((length + page_bytes - 1) / page_bytes);
-    if (::mincore(mapping_ + start, length, pages.data()) != 0) {
-        return false;
-    }
-    return std::all_of(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; });
+    return mapping_ != nullptr;
 }
 
-const std::uint8_t* File::view(std::uint64_t offset, std::size_t count, Buffer& buffer) const {
-    if (cached(offset, count)) {
-        return mapping_ + offset;
-    }
+const std::uint8_t* File::fetch(std::uint64_t offset, std::size_t count, bool direct, Buffer& buffer) const {
     const std::uint64_t start = page_start(offset);
     const std::size_t before = static_cast<std::size_t>(offset - start);
     const std::size_t length = (before + count + page_bytes - 1) / page_bytes * page_bytes;
     std::uint8_t* room = buffer.room_for(length);
     std::size_t there = 0;
-    try {
-        there = direct_fd_ >= 0 ? read_all(direct_fd_, start, room, length) : 0;
-    } catch (const std::system_error& error) {
-        if (error.code().value() != EINVAL) {
-            throw;
+    if (direct && direct_fd_ >= 0) {
+        try {
+            there = read_all(direct_fd_, start, room, length);
+        } catch (const std::system_error& error) {
+            // Some file systems open a file for direct reads and then refuse them.
+            if (error.code().value() != EINVAL) {
+                throw;
+            }
         }
     }
-    // Without direct reads, or after the odd end of a file system's last block.
     if (there < before + count) {
         there += read_all(cached_fd_, start + there, room + there, length - there);
     }

@@ -9,11 +9,11 @@
 
 namespace verify {
 
-/// A regular file: small reads for its header, and views of its weights as fast as they come.
+/// A regular file: small reads for its header, and its weights as fast as they come.
 ///
-/// Weights that the page cache has are looked at where they lie, by a mapping. Others are read past the cache
-/// (O_DIRECT), which is as fast as the disk and leaves in the cache what a running server has there. Measurements:
-/// native/README.md.
+/// What the page cache has is copied from there in parts that fit into the processor's cache. The rest is read past the
+/// cache (O_DIRECT), which is as fast as the disk and leaves in the cache what a running server has there.
+/// Measurements: native/README.md.
 class File final : public gguf::Bytes {
   public:
     /// Throws std::system_error if it cannot be opened or is not a regular file.
@@ -25,17 +25,18 @@ class File final : public gguf::Bytes {
     std::uint64_t size() const override { return size_; }
     std::size_t read(std::uint64_t offset, std::uint8_t* out, std::size_t count) const override;
 
-    /// `count` bytes from `offset` on, which are within the file. They stay until the next use of `buffer`.
-    /// Throws std::system_error if they cannot be read. May be called by several threads, each with its buffer.
-    const std::uint8_t* view(std::uint64_t offset, std::size_t count, Buffer& buffer) const;
-
-  private:
+    /// Whether the page cache seems to have these bytes of the file: a few of their pages are asked for.
     bool cached(std::uint64_t offset, std::size_t count) const;
 
+    /// `count` bytes from `offset` on, which are within the file; past the cache if `direct`. They stay until the next
+    /// use of `buffer`. Throws std::system_error if they cannot be read. For several threads, each with its buffer.
+    const std::uint8_t* fetch(std::uint64_t offset, std::size_t count, bool direct, Buffer& buffer) const;
+
+  private:
     int cached_fd_ = -1;
     int direct_fd_ = -1;  // -1: this file system has no direct reads
     std::uint64_t size_ = 0;
-    std::uint8_t* mapping_ = nullptr;  // nullptr: too large for the address space, or not to be mapped
+    void* mapping_ = nullptr;  // never read, only asked what of it is in memory; nullptr: cannot be asked
 };
 
 }  // namespace verify

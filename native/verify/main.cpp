@@ -1,8 +1,5 @@
 // strix-verify: is this GGUF file complete and sane? The command line is in options.cpp, the output in
 // native/README.md.
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -15,20 +12,6 @@ namespace {
 
 constexpr int bad_data = 1;
 constexpr int no_answer = 2;
-
-/// A mapped file that became shorter, or a disk that fails, is told by this signal.
-extern "C" void on_bus_error(int) {
-    constexpr char text[] = "strix-verify: a file became shorter while it was read, or its disk failed\n";
-    // Nothing can be done if even that fails.
-    [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(no_answer);
-}
-
-void watch_mappings() {
-    struct sigaction action {};
-    action.sa_handler = on_bus_error;
-    sigaction(SIGBUS, &action, nullptr);
-}
 
 int status_of(const std::vector<verify::Result>& results) {
     int status = 0;
@@ -57,7 +40,6 @@ int run(const verify::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    watch_mappings();
     const verify::Options options = verify::parse(argc, argv);
     if (options.help) {
         std::fputs(verify::usage, stdout);

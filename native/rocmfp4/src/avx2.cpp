@@ -56,6 +56,23 @@ TARGET_AVX2 void dequantise_avx2(Layout layout, const std::uint8_t* data, std::s
     }
 }
 
+TARGET_AVX2 bool any_invalid_avx2(Layout layout, const std::uint8_t* data, std::size_t groups) {
+    constexpr std::size_t width = sizeof(__m256i);
+    const std::size_t vectors = group_blocks * block_bytes(layout) / width;
+    const std::uint8_t* pattern = scale_pattern(layout);
+    __m256i excess = _mm256_setzero_si256();
+    for (std::size_t group = 0; group < groups; ++group) {
+        for (std::size_t i = 0; i < vectors; ++i) {
+            const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + i * width));
+            const __m256i is_scale = _mm256_load_si256(reinterpret_cast<const __m256i*>(pattern + i * width));
+            const __m256i above = _mm256_subs_epu8(bytes, _mm256_set1_epi8(max_scale_byte));
+            excess = _mm256_or_si256(excess, _mm256_and_si256(above, is_scale));
+        }
+        data += vectors * width;
+    }
+    return _mm256_testz_si256(excess, excess) == 0;
+}
+
 TARGET_AVX2 std::uint8_t search_avx2(const float* group, const float* importance, std::size_t count) {
     const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     __m256 least = _mm256_set1_ps(std::numeric_limits<float>::infinity());

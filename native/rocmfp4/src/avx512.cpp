@@ -1,4 +1,4 @@
-// AVX-512 (F): 16 weights, or 16 candidates for a scale, at once. Called only where the processor has it.
+// AVX-512 (F, BW): 16 weights, or 16 candidates for a scale, at once. Called only where the processor has it.
 #include "kernels.hpp"
 
 #if ROCMFP4_X86
@@ -7,7 +7,7 @@
 
 #include <limits>
 
-#define TARGET_AVX512 __attribute__((target("avx512f")))
+#define TARGET_AVX512 __attribute__((target("avx512f,avx512bw")))
 
 namespace rocmfp4::detail {
 namespace {
@@ -48,6 +48,23 @@ TARGET_AVX512 void dequantise_avx512(Layout layout, const std::uint8_t* data, st
         data += stride;
         out += block_weights;
     }
+}
+
+TARGET_AVX512 bool any_invalid_avx512(Layout layout, const std::uint8_t* data, std::size_t groups) {
+    constexpr std::size_t width = sizeof(__m512i);
+    const std::size_t vectors = group_blocks * block_bytes(layout) / width;
+    const std::uint8_t* pattern = scale_pattern(layout);
+    __m512i excess = _mm512_setzero_si512();
+    for (std::size_t group = 0; group < groups; ++group) {
+        for (std::size_t i = 0; i < vectors; ++i) {
+            const __m512i bytes = _mm512_loadu_si512(data + i * width);
+            const __m512i is_scale = _mm512_load_si512(pattern + i * width);
+            const __m512i above = _mm512_subs_epu8(bytes, _mm512_set1_epi8(max_scale_byte));
+            excess = _mm512_or_si512(excess, _mm512_and_si512(above, is_scale));
+        }
+        data += vectors * width;
+    }
+    return _mm512_test_epi32_mask(excess, excess) != 0;
 }
 
 TARGET_AVX512 std::uint8_t search_avx512(const float* group, const float* importance, std::size_t count) {

@@ -13,7 +13,7 @@ bool available(Kernel kernel) {
         case Kernel::avx2:
             return __builtin_cpu_supports("avx2") != 0;
         case Kernel::avx512:
-            return __builtin_cpu_supports("avx512f") != 0;
+            return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0;
 #else
         case Kernel::avx2:
         case Kernel::avx512:
@@ -47,32 +47,28 @@ void dequantise(Layout layout, const std::uint8_t* data, std::size_t blocks, flo
 }
 
 namespace detail {
+namespace {
 
-Dequantise dequantise_of(Kernel kernel) {
-#if ROCMFP4_X86
+/// One of three by what the processor has.
+template <typename Function>
+Function choose(Kernel kernel, Function scalar, Function avx2, Function avx512) {
     if (kernel == Kernel::avx512 && available(kernel)) {
-        return dequantise_avx512;
+        return avx512;
     }
-    if (kernel == Kernel::avx2 && available(kernel)) {
-        return dequantise_avx2;
-    }
-#endif
-    static_cast<void>(kernel);
-    return dequantise_scalar;
+    return kernel == Kernel::avx2 && available(kernel) ? avx2 : scalar;
 }
 
-Search search_of(Kernel kernel) {
+}  // namespace
+
 #if ROCMFP4_X86
-    if (kernel == Kernel::avx512 && available(kernel)) {
-        return search_avx512;
-    }
-    if (kernel == Kernel::avx2 && available(kernel)) {
-        return search_avx2;
-    }
+#define ROCMFP4_CHOOSE(name) choose(kernel, name##_scalar, name##_avx2, name##_avx512)
+#else
+#define ROCMFP4_CHOOSE(name) choose(kernel, name##_scalar, name##_scalar, name##_scalar)
 #endif
-    static_cast<void>(kernel);
-    return search_scalar;
-}
+
+Dequantise dequantise_of(Kernel kernel) { return ROCMFP4_CHOOSE(dequantise); }
+AnyInvalid any_invalid_of(Kernel kernel) { return ROCMFP4_CHOOSE(any_invalid); }
+Search search_of(Kernel kernel) { return ROCMFP4_CHOOSE(search); }
 
 }  // namespace detail
 }  // namespace rocmfp4

@@ -63,6 +63,24 @@ inline std::uint8_t nearest(float a) {
                                      (a > 9.0F));
 }
 
+/// 0xff where a group of 64 blocks has scale bytes, 0 where it has codes.
+template <std::size_t stride>
+struct ScalePattern {
+    alignas(64) std::array<std::uint8_t, 64 * stride> bytes{};
+    constexpr ScalePattern() {
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            bytes[i] = i % stride < code_bytes ? 0 : 0xff;
+        }
+    }
+};
+inline constexpr ScalePattern<block_bytes(Layout::dual)> dual_pattern;
+inline constexpr ScalePattern<block_bytes(Layout::fast)> fast_pattern;
+
+/// The pattern of a layout, aligned to 64 bytes.
+inline const std::uint8_t* scale_pattern(Layout layout) {
+    return layout == Layout::dual ? dual_pattern.bytes.data() : fast_pattern.bytes.data();
+}
+
 /// The scale byte of the least error among the lanes of a vector, the smaller byte of equals; indices count from 0.
 inline std::uint8_t best_of_lanes(const float* errors, const std::int32_t* indices, std::size_t lanes) {
     std::size_t best = 0;
@@ -75,21 +93,30 @@ inline std::uint8_t best_of_lanes(const float* errors, const std::int32_t* indic
 }
 
 using Dequantise = void (*)(Layout, const std::uint8_t*, std::size_t, float*);
+/// Whether one of `groups` groups of `group_blocks` blocks has an invalid scale byte.
+using AnyInvalid = bool (*)(Layout, const std::uint8_t*, std::size_t groups);
+/// Blocks of a group: 64 blocks of any size are whole vectors of 64 bytes, the same pattern of scale bytes in each
+/// group.
+constexpr std::size_t group_blocks = 64;
 /// The scale byte from 1 to 126 with the least error of `count` finite weights; `importance` may be nullptr.
 using Search = std::uint8_t (*)(const float* group, const float* importance, std::size_t count);
 
 void dequantise_scalar(Layout layout, const std::uint8_t* data, std::size_t blocks, float* out);
+bool any_invalid_scalar(Layout layout, const std::uint8_t* data, std::size_t groups);
 std::uint8_t search_scalar(const float* group, const float* importance, std::size_t count);
 
 #if ROCMFP4_X86
 void dequantise_avx2(Layout layout, const std::uint8_t* data, std::size_t blocks, float* out);
+bool any_invalid_avx2(Layout layout, const std::uint8_t* data, std::size_t groups);
 std::uint8_t search_avx2(const float* group, const float* importance, std::size_t count);
 void dequantise_avx512(Layout layout, const std::uint8_t* data, std::size_t blocks, float* out);
+bool any_invalid_avx512(Layout layout, const std::uint8_t* data, std::size_t groups);
 std::uint8_t search_avx512(const float* group, const float* importance, std::size_t count);
 #endif
 
 /// The functions of a kernel; those of the scalar one if the kernel is not available.
 Dequantise dequantise_of(Kernel kernel);
+AnyInvalid any_invalid_of(Kernel kernel);
 Search search_of(Kernel kernel);
 
 }  // namespace rocmfp4::detail

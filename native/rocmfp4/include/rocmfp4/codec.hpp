@@ -75,6 +75,7 @@ void quantise(Layout layout, const float* row, std::size_t weights, const float*
               Kernel kernel = best_kernel());
 
 /// Index of the first of `blocks` blocks that has an invalid scale byte; nothing if all are valid.
-std::optional<std::size_t> first_invalid(Layout layout, const std::uint8_t* data, std::size_t blocks);
+std::optional<std::size_t> first_invalid(Layout layout, const std::uint8_t* data, std::size_t blocks,
+                                         Kernel kernel = best_kernel());
 
 }  // namespace rocmfp4
