@@ -6,7 +6,6 @@ of the likeliest tokens are compared at each position.
 
 from __future__ import annotations
 
-import math
 from typing import Any, Dict, List
 
 
@@ -17,8 +16,8 @@ class Wrong(ValueError):
 def largest_difference(expected: "Dict[str, Any]", answer: Any) -> float:
     """Compare an answer of /completion; returns the largest difference of a log-probability, in nats.
 
-    expected: `tokens`, a list of {"text", "top": [[text, logprob], ...]} with the likeliest first, and `tolerance` in
-    nats. Raises Wrong.
+    expected: `tokens`, a list of {"id", "text", "top": [[id, logprob], ...]} with the likeliest first, and `tolerance`
+    in nats. Raises Wrong.
     """
     try:
         found = [_position(item) for item in answer["completion_probabilities"]]
@@ -30,25 +29,23 @@ def largest_difference(expected: "Dict[str, Any]", answer: Any) -> float:
         where = "token %d of %d" % (index + 1, len(wanted))
         if index >= len(found):
             raise Wrong("%s: found the end of the answer, wanted %r" % (where, token["text"]))
-        if found[index]["text"] != token["text"]:
+        if found[index]["id"] != token["id"]:
             raise Wrong("%s: found %r, wanted %r" % (where, found[index]["text"], token["text"]))
-        for text, logprob in token["top"]:
-            now = found[index]["top"].get(text)
+        for other, logprob in token["top"]:
+            now = found[index]["top"].get(other)
             if now is None:
-                raise Wrong("%s: %r is not among the likely ones, wanted at %.4f" % (where, text, logprob))
+                raise Wrong("%s: found no token %d among the likely ones, wanted it at %.4f" % (where, other, logprob))
             difference = abs(now - float(logprob))
             if not difference <= tolerance:  # NaN is no small difference
-                message = "%s: log-probability of %r is %.4f, wanted %.4f within %g"
-                raise Wrong(message % (where, text, now, logprob, tolerance))
+                text = "%s: log-probability of token %d is %.4f, wanted %.4f within %g"
+                raise Wrong(text % (where, other, now, logprob, tolerance))
             largest = max(largest, difference)
     return largest
 
 
 def _position(item: "Dict[str, Any]") -> "Dict[str, Any]":
-    top = {str(row["token"]): float(row["logprob"]) for row in item["top_logprobs"]}
-    if any(math.isnan(value) for value in top.values()):
-        raise Wrong("the server computes NaN")
-    return {"text": str(item["token"]), "top": top}
+    top = {int(row["id"]): float(row["logprob"]) for row in item["top_logprobs"]}
+    return {"id": int(item["id"]), "text": str(item["token"]), "top": top}
 
 
 def recorded(answer: "Dict[str, Any]", most: int) -> "List[Dict[str, Any]]":
@@ -56,6 +53,6 @@ def recorded(answer: "Dict[str, Any]", most: int) -> "List[Dict[str, Any]]":
     tokens: "List[Dict[str, Any]]" = []
     for item in answer["completion_probabilities"]:
         rows = sorted(item["top_logprobs"], key=lambda row: -float(row["logprob"]))[:most]
-        top = [[str(row["token"]), round(float(row["logprob"]), 5)] for row in rows]
-        tokens.append({"text": str(item["token"]), "top": top})
+        top = [[int(row["id"]), round(float(row["logprob"]), 5)] for row in rows]
+        tokens.append({"id": int(item["id"]), "text": str(item["token"]), "top": top})
     return tokens
