@@ -347,6 +347,29 @@ def profiles(
 
 
 @task(
+    help=_help(
+        "json",
+        only="runtimes of profiles/runtimes/, separated by commas (default: all that are built from git)",
+        check="write nothing; exit 3 if a branch is another commit than the lock's",
+    )
+)
+def lock(ctx: Context, only: str = "", check: bool = False, json: bool = False) -> None:
+    """Write into lock.yaml which commit the branch or tag of each runtime is now; deploys build that one."""
+
+    def work() -> None:
+        from strixkit.display.lock import document, lines
+        from strixkit.display.result import dump
+        from strixkit.fleet.lock import lock as lock_sources
+
+        found = lock_sources([name.strip() for name in only.split(",") if name.strip()], check=check)
+        print(dump(document(found)) if json else "\n".join(lines(found)))
+        if found.exit_code:
+            raise Exit(code=found.exit_code)
+
+    cli.guard(work, json)
+
+
+@task(
     positional=["file"],
     help=_help(
         "inventory",
@@ -584,6 +607,7 @@ ns = Collection(
     doctor,
     facts,
     inspect,
+    lock,
     profiles,
     rehearse,
     switch,
