@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-REFS = "/info/refs"
+import pytest
 
 
 @dataclass
@@ -132,6 +132,18 @@ def serving(root: Path, *, other: str = "", certificate: tuple[Path, Path] | Non
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def isolate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """No proxy and no settings of this machine's for git; the file of a test's own settings, still empty."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(("GIT_", "SSH_")):
+            monkeypatch.delenv(name)
+    config = folder / "gitconfig"
+    config.write_text("")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return config
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,20 +15,13 @@ from cryptography.x509.oid import NameOID
 
 from strixkit.sources import git
 from strixkit.sources.git import GitError, Remote, Resolved, ask, resolve
-from tests.gitserver import GitServer, Repository, make_repository, serving
+from tests.gitserver import GitServer, Repository, isolate, make_repository, serving
 
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A git configuration of the test's own, and no proxy."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name.startswith(("GIT_", "SSH_")):
-            monkeypatch.delenv(name)
-    config = tmp_path / "gitconfig"
-    config.write_text("")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    return config
+    return isolate(monkeypatch, tmp_path)
 
 
 @pytest.fixture
