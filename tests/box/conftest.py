@@ -5,6 +5,7 @@ boxes       `boxes(2)` boots two fresh boxes, `boxes(1, FILE)` one with the hard
 shaders     what Vulkan has compiled in a box that has ended; it saves the next ones a quarter of a minute of both cores
 tiny_model  the demo's model, made once
 amd         a repository of ROCm that the tests make, sign and serve themselves
+building    a box that builds from a git repository that the tests make and serve; `commit` is what it has at first
 
 Several workers of pytest-xdist run side by side, each with all of this of its own.
 """
@@ -22,7 +23,8 @@ import pytest
 from strixkit import sandbox
 from strixkit.sandbox.image import missing_tools
 from strixkit.sandbox.tinymodel import write_tiny_model
-from tests.box import rocm
+from tests.box import builder, gitserver, rocm
+from tests.box.lab import Lab
 
 SHADERS = "var/cache/strixkit"
 # box01 and its like belong to the person at the machine. Two runs at once need numbers that are apart.
@@ -99,3 +101,18 @@ def boxes(client: Path, shaders: Path) -> Iterator[Callable[..., list[sandbox.Bo
 def amd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rocm.Amd]:
     with rocm.served(tmp_path_factory.mktemp("amd")) as amd:
         yield amd
+
+
+@pytest.fixture(scope="module")
+def building(boxes, client: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[builder.Builder]:
+    if shutil.which("git") is None:
+        pytest.skip("a repository needs git")
+    with gitserver.serving(tmp_path_factory.mktemp("git")) as toy:
+        lab = Lab(boxes(1)[0], client, Path("/nowhere/none.gguf"))
+        builder.prepare(lab)
+        yield builder.Builder(lab, toy)
+
+
+@pytest.fixture(scope="module")
+def commit(building: builder.Builder) -> str:
+    return building.toy.commit(gitserver.TOY)

@@ -53,9 +53,7 @@ def compile(spec: Spec, source: str, report: Report) -> str:
     here = work.of(spec)
     removed = durable.distrust(here)
     if removed:
-        report.note(
-            "the power went while it compiled: %d files that may not have reached the disk are made again" % removed
-        )
+        report.note("%d files of an earlier boot that may not have reached the disk are made again" % removed)
     size = measure(spec, work.read_state(here))
     began = time.monotonic()
     report("configure")
@@ -122,7 +120,11 @@ def _run(spec: Spec, words: "Sequence[str]", source: str, size: Size, report: Re
         environment=environment_of(spec, here, values),
         properties=[*PROPERTIES, "MemoryMax=%dM" % size.limit_mib],
     )
-    ended = unit.run(work.unit(spec), command, here.log, report, durable.Syncing(here))
+    try:
+        ended = unit.run(work.unit(spec), command, here.log, report, durable.Syncing(here))
+    except unit.NotStarted as error:
+        lacking = faults.lacking([str(error)], _manager())
+        raise BuildError("%s%s" % (error, "; " + lacking if lacking else ""), error.log) from error
     if not ended.ok:
         raise _failure(here, command.argv, ended, size)
 
@@ -140,7 +142,7 @@ def _failure(here: Work, argv: "Sequence[str]", ended: unit.Ended, size: Size) -
         text = _memory_text(here, size)
     else:
         how = "exit %d" % ended.status if ended.result == "exit-code" else ended.result
-        lacking = faults.lacking(ended.lines, "dnf" if os.path.exists("/usr/bin/dnf") else "apt")
+        lacking = faults.lacking(ended.lines, _manager())
         text = "%s failed (%s)%s" % (os.path.basename(argv[0]), how, ": " + lacking if lacking else "")
     return BuildError(text + where, shown)
 
@@ -157,6 +159,10 @@ def _remember_fewer(here: Work, used: int) -> int:
     fewer = jobs.after_out_of_memory(used)
     work.remember(here, most_jobs=fewer)
     return fewer
+
+
+def _manager() -> str:
+    return "dnf" if os.path.exists("/usr/bin/dnf") else "apt"
 
 
 def free_mib(folder: str) -> int:

@@ -53,10 +53,12 @@ class Syncing:
 
 def distrust(work: Work) -> int:
     """Remove what an earlier boot may have left unwritten in the build folder; returns how many files."""
-    state = read_state(work)
-    if not os.path.isdir(work.build) or state.get("boot") == boot_id():
+    state, boot = read_state(work), boot_id()
+    if state.get("boot") == boot:
         return 0
-    return remove_newer(work.build, float(state.get("synced", 0)))
+    count = remove_newer(work.build, float(state.get("synced", 0)))
+    remember(work, boot=boot)
+    return count
 
 
 def remove_newer(folder: str, since: float) -> int:

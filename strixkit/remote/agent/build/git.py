@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import Dict, List, Tuple
 
 from strixkit.remote.agent import paths
+from strixkit.remote.agent.build.errors import BuildError
 from strixkit.remote.agent.build.work import account
 
 SECONDS = 600
+PATH = "/usr/local/bin:/usr/bin:/bin"
 SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -39,9 +42,11 @@ def words(*command: str, folder: str) -> "List[str]":
 
 
 def ask(*command: str, folder: str) -> "Tuple[int, str]":
-    """Exit status and output of a git command that needs no network, as the user that builds. Raises OSError."""
+    """Exit status and output of a git command that needs no network, as the user that builds. Raises BuildError."""
+    if shutil.which("git", path=PATH) is None:
+        raise BuildError("git is not installed; packages: git")
     user = account()
-    environment: "Dict[str, str]" = {"PATH": "/usr/local/bin:/usr/bin:/bin", **ENVIRONMENT}
+    environment: "Dict[str, str]" = {"PATH": PATH, **ENVIRONMENT}
     done = subprocess.run(
         words(*command, folder=folder),
         stdin=subprocess.DEVNULL,

@@ -7,9 +7,9 @@ import os
 import stat
 from typing import Any, Dict, List, Optional
 
-from strixkit.remote.agent import paths, probe, systemd
+from strixkit.remote.agent import paths, probe
 from strixkit.remote.agent.atomic import read_json
-from strixkit.remote.agent.build import folders
+from strixkit.remote.agent.build import folders, unit, work
 
 Record = Dict[str, Any]
 MOST_FAULTS = 20
@@ -26,8 +26,7 @@ def build(question: "Dict[str, Any]") -> Record:
         os.path.lexists(path)
         for path in (os.path.join(paths.BUILD_CACHE, "work", name), os.path.join(paths.BUILDS, folders.NEW + name))
     )
-    unit = "strixkit-build-%s.service" % name
-    if begun and systemd.show([unit])[unit].get("ActiveState") in ("active", "activating", "deactivating"):
+    if begun and unit.running(work.unit({"id": name})):
         state = "running"
     elif faults:
         state = "damaged"

@@ -17,7 +17,7 @@ from strixkit.remote.agent.build.errors import BuildError
 from strixkit.remote.agent.build.work import USER, account
 
 CANCELLED = paths.RUN + "/build-cancelled.json"  # who has cancelled the build that runs
-POLL_SECONDS = 0.25
+POLL_SECONDS = (0.05, 0.5)  # between two looks at a unit: at first, and of one that takes longer
 TAIL_LINES = 400
 LINE_CHARACTERS = 400
 PIECE_BYTES = 1 << 20  # of the log that are read at once
@@ -53,6 +53,10 @@ PROPERTIES = (
     "RestrictSUIDSGID=yes",
     "SystemCallArchitectures=native",
 )
+
+
+class NotStarted(BuildError):
+    """systemd could not start a command: there is no such program, for example."""
 
 
 class Command(NamedTuple):
@@ -115,7 +119,7 @@ def run(name: str, command: Command, log: str, progress: Progress, tick: "Option
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         clear(name)
-        raise BuildError("%s does not start: %s" % (command.argv[0], done.stderr.strip()), tail(log, begin))
+        raise NotStarted("%s does not start: %s" % (command.argv[0], done.stderr.strip()), tail(log, begin))
     return follow(name, log, begin, progress, tick)
 
 
@@ -124,7 +128,7 @@ def follow(name: str, log: str, begin: int, progress: Progress, tick: "Optional[
     lines: "Deque[str]" = collections.deque(maxlen=TAIL_LINES)
     with open(log, "rb") as handle:
         handle.seek(begin)
-        pending = b""
+        pending, pause = b"", POLL_SECONDS[0]
         while True:
             state = _show(name)
             running = is_running(state)
@@ -137,7 +141,8 @@ def follow(name: str, log: str, begin: int, progress: Progress, tick: "Optional[
                 break
             if tick is not None:
                 tick()
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.5, POLL_SECONDS[1])
     if pending:
         lines.append(_text(pending))
     clear(name)
