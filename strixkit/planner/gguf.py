@@ -20,6 +20,8 @@ MAX_TENSORS = 32768
 MAX_STRINGS = 1 << 21  # elements of all string arrays together (vocabulary and merges)
 MAX_KEY_BYTES = 1024
 MAX_NAME_BYTES = 128
+MAX_ALIGNMENT = 1 << 31
+MAX_TENSOR_BYTES = 1 << 62  # also of its offset; native/gguf has the same limits
 KEPT_STRING_BYTES = 1 << 20  # a longer string is passed over and kept as an Array of bytes
 KEPT_TOTAL_BYTES = 4 << 20  # of all kept values together
 NUMBER_BYTES = 32  # what one kept number costs in Python
@@ -130,8 +132,8 @@ def read_header(source: bytes | BinaryIO, total_size: int | None = None) -> Head
     key_count = _count(cursor, MAX_KEYS, "metadata keys", 13)
     metadata = _metadata(cursor, key_count)
     alignment = metadata.get("general.alignment", 32)
-    if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
-        raise cursor.error("malformed", f"general.alignment is {alignment!r}, not a power of two")
+    if type(alignment) is not int or not 0 < alignment <= MAX_ALIGNMENT or alignment & (alignment - 1):
+        raise cursor.error("malformed", f"general.alignment is {alignment!r}, not a power of two up to 2^31")
     infos = _tensor_infos(cursor, tensor_count, alignment)
     data_offset = _align(cursor.position, alignment)
     tensors = _with_sizes(infos, data_offset, max(0, cursor.total - data_offset))
@@ -349,6 +351,8 @@ def _tensor_infos(cursor: _Cursor, count: int, alignment: int) -> list[Tensor]:
         offset = _number(cursor, "<Q")
         if offset % alignment:
             raise cursor.error("malformed", f"tensor {name!r} is not aligned to {alignment} bytes", -8)
+        if offset >= MAX_TENSOR_BYTES:
+            raise cursor.error("malformed", f"tensor {name!r} has the impossible offset {offset}", -8)
         infos.append(Tensor(name, shape, type_id, offset, _known_bytes(cursor, name, shape, type_id)))
     return infos
 
@@ -366,6 +370,8 @@ def _known_bytes(cursor: _Cursor, name: str, shape: tuple[int, ...], type_id: in
     if row % kind.block:
         message = f"tensor {name!r}: a row of {row} is not a multiple of {kind.block} ({kind.name})"
         raise cursor.error("malformed", message)
+    if elements // kind.block >= MAX_TENSOR_BYTES // kind.size:
+        raise cursor.error("malformed", f"tensor {name!r} has the impossible shape {shape}")
     return elements // kind.block * kind.size
 
 
