@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from strixkit.planner.facts import Answered
-from strixkit.planner.limits import MOST_BYTES
+from strixkit.planner.limits import MOST_BYTES, MOST_PROBE
 
 MOST = 64  # entries of a list
 Text = Annotated[str, Field(max_length=4096)]
@@ -165,6 +165,9 @@ class Evidence(BaseModel):
     devices: Annotated[tuple[Devices, ...], Field(max_length=MOST)] | None = None
     unit_log: dict[Text, Lines] | None = None
     vulkan: Annotated[tuple[VulkanDevice, ...], Field(max_length=MOST)] | None = None
+    probe: Annotated[str, Field(max_length=MOST_PROBE)] | None = Field(
+        default=None, description="the file of strix-probe's results, as it is"
+    )
     tuning: Tuning | None = None
     tools: dict[Text, bool] | None = None
     compiler: dict[Text, int] | None = None

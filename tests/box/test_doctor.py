@@ -49,6 +49,7 @@ def _verdicts(found: dict[str, Finding], verdict: Verdict) -> set[str]:
 
 NO_SERVICE = {
     "rocm-mmap", "gpu-access", "cpu-fallback", "device-named", "wrong-logits", "rocm-memory-in-use", "idle-gpu",
+    "gpu-probe",
 }  # fmt: skip
 # A container has no kernel, no firmware and no power settings of its own; and this one needs no ROCm.
 CONTAINER = {
@@ -59,7 +60,7 @@ CONTAINER = {
 
 def test_a_box_without_a_service(lab: Lab) -> None:
     found = _look(lab)
-    assert len(found) == 24
+    assert len(found) == 25
     assert _verdicts(found, Verdict.FAIL) == set()
     assert _verdicts(found, Verdict.SKIP) >= NO_SERVICE | CONTAINER
     assert found["gpu-access"].seen == ("there is no user llama",)

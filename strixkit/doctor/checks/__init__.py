@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strixkit.doctor.check import Check
-from strixkit.doctor.checks import access, firmware, kernel, memory, rocm, service, tuning, vulkan
+from strixkit.doctor.checks import access, firmware, kernel, memory, probe, rocm, service, tuning, vulkan
 
 _RANKED = (
     "gtt-limit",
@@ -22,6 +22,7 @@ _RANKED = (
     "hsa-override",
     "kernel-arguments",
     "wrong-logits",
+    "gpu-probe",
     "rocm-memory-in-use",
     "build-tools",
     "speed",
@@ -31,6 +32,6 @@ _RANKED = (
     "npu",
     "wedged-gpu",
 )
-_MODULES = (memory, kernel, firmware, rocm, vulkan, service, tuning, access)
+_MODULES = (memory, kernel, firmware, rocm, vulkan, service, probe, tuning, access)
 _BY_ID = {name: check for module in _MODULES for name, check in module.CHECKS.items()}
 CHECKS: tuple[Check, ...] = tuple(_BY_ID[name] for name in _RANKED)

@@ -39,6 +39,7 @@ SECTIONS: Dict[str, Gather] = {
     "devices": examine_units.devices,
     "unit_log": examine_units.unit_log,
     "vulkan": examine_vulkan.summary,
+    "probe": examine_tools.probe,
     "tuning": examine_tools.tuning,
     "tools": examine_tools.build_tools,
     "compiler": examine_tools.compiler,

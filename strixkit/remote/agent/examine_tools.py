@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List
 
+from strixkit.planner.limits import MOST_PROBE
 from strixkit.remote.agent.machine import Machine
+from strixkit.remote.agent.paths import PROBE
 from strixkit.remote.agent.tuning import VERIFY
-from strixkit.remote.agent.unread import Unread
+from strixkit.remote.agent.unread import Unread, need_root
 
 FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin")
 PROGRAMS = ("git", "cmake", "ninja", "glslc", "pkg-config", "cc", "c++")
@@ -29,6 +31,17 @@ def tuning(machine: Machine, request: Dict[str, Any]) -> Dict[str, Any]:
         "power_profile": power[1].strip() if power is not None and power[0] == 0 else "",
         "platform_profile": machine.read("/sys/firmware/acpi/platform_profile") or "",
     }
+
+
+def probe(machine: Machine, request: Dict[str, Any]) -> str:
+    """The file of strix-probe's results, for the controller to read."""
+    text = machine.whole(PROBE, MOST_PROBE)
+    if text is not None:
+        return text
+    if machine.exists(PROBE):
+        raise Unread("%s cannot be read, or is larger than %d bytes" % (PROBE, MOST_PROBE))
+    need_root(machine, PROBE)
+    raise Unread("strix-probe has not been run on this box")
 
 
 def build_tools(machine: Machine, request: Dict[str, Any]) -> Dict[str, bool]:

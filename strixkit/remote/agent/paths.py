@@ -10,6 +10,7 @@ JOURNAL = STATE + "/journal.jsonl"
 HASHES = STATE + "/hashes.json"
 BACKUP = STATE + "/backup"  # files of others, as they were before a step changed them
 SERVICES = STATE + "/services"
+PROBE = STATE + "/probe.json"  # the newest run of strix-probe on each backend
 BUILDS = STATE + "/builds"  # one folder for each finished build, immutable, named by its id
 BUILD_CACHE = "/var/cache/strixkit/build"  # of the user that compiles: mirrors, work folders, ccache
 PACKS = "/var/cache/strixkit/packs"  # builds as one file, on the way to other boxes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from doctor_trees import ENVIRONMENT, LOADED, RADV, ROCM, UNIT, Deployed, Tree, 
 
 from strixkit.doctor.check import UNSURE, Verdict
 from strixkit.doctor.checks import CHECKS
+from tests.unit.probe_documents import LAVAPIPE, run, saved, strix
 
 FAIL, WARN, SKIP, PASS = Verdict
 READY = "strix-128gb-ready"
@@ -24,6 +26,7 @@ KERNEL_LOG = "journalctl --dmesg --boot"
 GRUB_CFG = "/boot/grub/grub.cfg"
 AMD_LIST = "/etc/apt/sources.list.d/rocm.list"
 RADEON = "https://repo.radeon.com/rocm/apt/7.2.4"
+PROBE = "/var/lib/strixkit/probe.json"
 MES = "/sys/kernel/debug/dri/0/amdgpu_firmware_info"
 LISTENER = "   1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000   997        0 {inode} 1\n"
 # A public key (one packet of type 6, version 4) that is nobody's.
@@ -54,6 +57,11 @@ def on_rocm(**fields: Any) -> Change:
 
 def write(path: str, text: str) -> Change:
     return lambda tree: tree.write(path, text)
+
+
+def probed(result: dict[str, Any]) -> Change:
+    """NOT captured on a Strix Halo, but for what runs on lavapipe."""
+    return write(PROBE, saved(run(result)))
 
 
 def remove(*paths: str) -> Change:
@@ -321,12 +329,30 @@ CASES = [
     Case("wrong-logits", SKIP, "does not say its version", on_rocm(version="")),
     Case("wrong-logits", SKIP, "no service computes on ROCm"),
     # 17
+    Case("gpu-probe", PASS, "at 84 % of its bandwidth (215 of 256 GB/s)", probed(strix())),
+    Case("gpu-probe", PASS, "of a peak that is not known", probed(strix(peak=None))),
+    Case("gpu-probe", FAIL, "computes WRONG: small_dual (dual, f16)", probed(strix(right=False))),
+    Case("gpu-probe", FAIL, "computes WRONG: small_dual (dual, f16)", write(PROBE, saved(
+        run(strix()), run(strix(right=False))))),
+    Case("gpu-probe", WARN, "at 59 % of its bandwidth (150 of 256 GB/s): less than 80 %", probed(strix(gbps=150))),
+    Case("gpu-probe", SKIP, "has not been run on this box: invoke probe --host strix01"),
+    Case("gpu-probe", SKIP, "llvmpipe (LLVM 21.1.8, 256 bits) is software", probed(json.loads(LAVAPIPE))),
+    Case("gpu-probe", SKIP, "Linux was 6.18.1, is 7.0.0-15-generic", write(PROBE, saved(
+        run(strix(right=False), kernel="6.18.1")))),
+    Case("gpu-probe", SKIP, "mesa-vulkan-drivers was 26.0.3-1ubuntu1, is 26.1.0", both(
+        probed(strix()), packages(mesa_vulkan_drivers="26.1.0"))),
+    Case("gpu-probe", SKIP, "makes no sense: runs.0.result.right", write(PROBE, saved(
+        run(strix() | {"right": "yes"})))),
+    Case("gpu-probe", SKIP, "makes no sense: the document", write(PROBE, "{")),
+    Case("gpu-probe", SKIP, "has no run", write(PROBE, saved())),
+    Case("gpu-probe", SKIP, "is larger than", write(PROBE, " " * 300000)),
+    # 18
     Case("rocm-memory-in-use", PASS, "ROCm 7.1.0-0ubuntu1, no such line", on_rocm()),
     Case("rocm-memory-in-use", WARN, "Reason: Memory in use", on_rocm(
         log=(*LOADED, "Memory critical error by agent node-0 on address 0x2. Reason: Memory in use."))),
     Case("rocm-memory-in-use", SKIP, "its log of this run cannot be read", on_rocm(log=())),
     Case("rocm-memory-in-use", SKIP, "no service computes on ROCm"),
-    # 18
+    # 19
     Case("build-tools", PASS, "cmake, glslc, SPIR-V headers"),
     Case("build-tools", WARN, "would not find ninja-build, glslc, spirv-headers", remove(
         "/usr/bin/ninja", "/usr/bin/glslc", "/usr/include/spirv/unified1/spirv.hpp")),
@@ -336,7 +362,7 @@ CASES = [
     Case("build-tools", WARN, "of memory are available", replaced(
         "/proc/meminfo", "MemAvailable:", "MemAvailable: 9000000 kB\nOther:")),
     Case("build-tools", SKIP, "runtime debian is a package", wanted={"runtime": "debian"}),
-    # 19
+    # 20
     Case("speed", PASS, "verified"),
     Case("speed", PASS, "leaves the power profile alone", silent("tuned-adm"), wanted={"tuning": "none"}),
     Case("speed", PASS, "power profile performance", says("powerprofilesctl get", "performance"),
@@ -352,19 +378,19 @@ CASES = [
     Case("speed", SKIP, "strix_provision: false leaves them alone", wanted={"enabled": False}),
     Case("speed", SKIP, "Mesa's version is not known", packages(mesa_vulkan_drivers=None)),
     Case("speed", SKIP, "a container has no power settings", write("/run/systemd/container", "systemd-nspawn\n")),
-    # 20
+    # 21
     Case("idle-gpu", PASS, "0 % busy"),
     Case("idle-gpu", WARN, "100 % busy or more", write(f"{GPU}/gpu_busy_percent", "100\n")),
     Case("idle-gpu", WARN, "GPU_MAX_HW_QUEUES=4", on_rocm(environment={**ENVIRONMENT, "GPU_MAX_HW_QUEUES": "4"})),
     Case("idle-gpu", SKIP, "no gpu_busy_percent", remove(f"{GPU}/gpu_busy_percent")),
     Case("idle-gpu", SKIP, "no service runs", deployed(active="failed")),
     Case("idle-gpu", SKIP, "no service is deployed", base=BARE),
-    # 21
+    # 22
     Case("sudo-rs", PASS, "needs no password"),
     Case("sudo-rs", PASS, "1.9.15", base=BARE, asked_password=True),
     Case("sudo-rs", WARN, "sudo-rs 0.2.13: it asks", asked_password=True),
     Case("sudo-rs", SKIP, "sudo is not there", silent("sudo")),
-    # 22
+    # 23
     Case("ports", PASS, "port 8080: the service"),
     Case("ports", PASS, "port 8080: free", base=BARE),
     Case("ports", FAIL, "taken by ollama (99)", taken_by("ollama", 777, "0::/system.slice/ollama.service\n")),
@@ -373,12 +399,12 @@ CASES = [
         "/proc/net/tcp", ":1F90", ":1F91")),
     Case("ports", SKIP, "/proc/net/tcp cannot be read", remove("/proc/net")),
     Case("ports", SKIP, "only root sees whether", remove("/proc/4711")),
-    # 23
+    # 24
     Case("npu", PASS, "gone with the IOMMU, as strix_iommu: off says"),
     Case("npu", PASS, "the NPU is there: accel0", base=BARE),
     Case("npu", WARN, "the NPU is gone", wanted={"iommu": "default"}),
     Case("npu", SKIP, "iommu_groups cannot be read", remove("/sys/kernel/iommu_groups")),
-    # 24
+    # 25
     Case("wedged-gpu", PASS, "of GTT in use"),
     Case("wedged-gpu", FAIL, "llama-server (99) waits in the kernel", sleeping("llama-server", "old.service")),
     Case("wedged-gpu", FAIL, "no process has the GPU open", write(f"{GPU}/mem_info_gtt_used", "60000000000\n"),
@@ -417,4 +443,4 @@ def test_what_was_reported_once_warns_at_most(check) -> None:
 
 def test_every_check_can_be_skipped() -> None:
     assert all(SKIP in check.verdicts for check in CHECKS)
-    assert len(CHECKS) == 24
+    assert len(CHECKS) == 25
