@@ -230,8 +230,12 @@ class _Cursor:
             self._fill(8)
             window, index, last = self._window, 0, len(self._window) - 8
             while count and index <= last:
-                index += 8 + unpack(window, index)[0]
+                begin = index + 8
+                index = begin + unpack(window, index)[0]
                 count -= 1
+            if self.position + index > self.available:
+                self.skip(begin)  # the error names the string that does not fit
+                self.need(index - begin)
             self.skip(index)
 
     def _fill(self, size: int) -> None:
