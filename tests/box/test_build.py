@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import tarfile
 
 import pytest
@@ -170,9 +171,36 @@ def test_a_full_disk(building: Builder, commit: str) -> None:
     building.lab.ssh(f"mkdir -p {folder} && mount -t tmpfs -o size=4M none {folder}")
     try:
         result = building.run(spec)
-        assert f"no space left on {folder} (" in result["error"]
+        assert f"no space left on {folder}/build (" in result["error"]
+        building.lab.ssh(f"dd if=/dev/zero of={folder}/rest bs=4k 2>/dev/null; true")
+        assert f"no space left on {folder} (0 MiB are free)" in building.run(spec)["error"]
     finally:
         building.lab.ssh(f"umount {folder}")
+    assert building.run(spec)["ok"]
+    builder.finished(building, spec)
+
+
+def test_a_repository_that_the_disk_has_no_room_for(building: Builder, commit: str) -> None:
+    building.toy.git("reset", "--quiet", "--hard", commit)
+    (building.toy.folder / "large").write_bytes(os.urandom(2 << 20))
+    large = building.toy.commit({})
+    building.toy.git("reset", "--quiet", "--hard", commit)
+    mirrors = f"{CACHE}/mirrors"
+    building.lab.ssh(f"mount -t tmpfs -o size=1M none {mirrors}")
+    try:
+        result = building.run(building.spec(large))
+        assert f"no space left on {mirrors}/" in result["error"]
+    finally:
+        building.lab.ssh(f"umount {mirrors}")
+    assert building.run(building.spec(large))["ok"]
+
+
+def test_cancelled_where_nothing_compiles(building: Builder, commit: str) -> None:
+    """There is no unit that could end, so the job itself is ended."""
+    spec = building.spec(commit, environment={"GATE": ""}, job_mib=258)
+    builder.abandoned(building, spec, "0:build:build:toy:verify", lambda: None)
+    assert building.ask("cancel", who="anna@desk")["job"]
+    assert building.ask("journal", limit=1)[0]["error"] == "the job was ended from outside"
     assert building.run(spec)["ok"]
     builder.finished(building, spec)
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 from strixkit.remote.agent import atomic, job, lock
 from strixkit.remote.agent.build import unit
 
-SECONDS = 10  # for a job to end by itself, which writes the journal
+SECONDS = 5  # for a job to end by itself, which writes the journal
 STEP = "build"
 
 

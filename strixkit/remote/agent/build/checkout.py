@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tarfile
 
-from strixkit.remote.agent.build import fetch, git, unit, work
+from strixkit.remote.agent.build import faults, fetch, git, unit, work
 from strixkit.remote.agent.build.errors import BuildError
 from strixkit.remote.agent.build.work import Spec, Work
 from strixkit.remote.agent.report import Report
@@ -56,6 +56,8 @@ def _worktree(spec: Spec, here: Work, report: Report) -> None:
     if ended.ok and not left:
         subprocess.run(["sync", "--file-system", here.source], stdin=subprocess.DEVNULL, capture_output=True)
         return
+    if faults.no_space(ended.lines):
+        raise work.no_room(here.source, ended.lines[-10:])
     why = left or fetch.said(ended.lines)
     if fetch.discard_if_damaged(mirror):
         why += "\n  the mirror was damaged and is removed; the same command again fetches it anew"

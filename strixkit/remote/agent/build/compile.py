@@ -134,11 +134,8 @@ def _failure(here: Work, argv: "Sequence[str]", ended: unit.Ended, size: Size) -
     shown = faults.telling(ended.lines)
     where = "\n  log: %s" % here.log
     if faults.no_space(ended.lines):
-        text = "no space left on %s (%d MiB are free); next: make room there, then the same command goes on" % (
-            here.folder,
-            free_mib(here.folder),
-        )
-    elif faults.out_of_memory(ended.result, ended.status, ended.lines):
+        return work.no_room(here.build, shown)
+    if faults.out_of_memory(ended.result, ended.status, ended.lines):
         text = _memory_text(here, size)
     else:
         how = "exit %d" % ended.status if ended.result == "exit-code" else ended.result
@@ -163,9 +160,3 @@ def _remember_fewer(here: Work, used: int) -> int:
 
 def _manager() -> str:
     return "dnf" if os.path.exists("/usr/bin/dnf") else "apt"
-
-
-def free_mib(folder: str) -> int:
-    """MiB that are free for files in a folder."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize >> 20

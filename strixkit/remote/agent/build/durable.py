@@ -20,6 +20,7 @@ from strixkit.remote.agent.atomic import read_text
 from strixkit.remote.agent.build.work import Work, read_state, remember
 
 SECONDS = 60.0  # between two syncs
+SLACK_SECONDS = 1.0  # the kernel's clock for files ticks more slowly than time()
 KEPT = (".ninja_log", ".ninja_deps")
 
 
@@ -30,7 +31,7 @@ def boot_id() -> str:
 
 def sync(work: Work) -> None:
     """Write the build's file system to the disk and remember until when it is there. Raises OSError on a full disk."""
-    since = time.time()
+    since = time.time() - SLACK_SECONDS
     subprocess.run(["sync", "--file-system", work.folder], stdin=subprocess.DEVNULL, capture_output=True)
     remember(work, boot=boot_id(), synced=since)
 

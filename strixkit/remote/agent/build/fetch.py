@@ -7,7 +7,7 @@ import re
 import shutil
 from typing import Dict, List
 
-from strixkit.remote.agent.build import git, unit, work
+from strixkit.remote.agent.build import faults, git, unit, work
 from strixkit.remote.agent.build.errors import BuildError
 from strixkit.remote.agent.build.work import Spec, Work
 from strixkit.remote.agent.report import Report
@@ -78,7 +78,9 @@ def _get(spec: Spec, mirror: str, commit: str, report: Report, what: str = "") -
     url = str(spec["source"]["repository"])
     refspec = "+%s:refs/strixkit/%s" % (what or commit, commit)
     options = ["--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
-    _run(spec, mirror, ["fetch", *options, "--", url, refspec], report)
+    ended = _run(spec, mirror, ["fetch", *options, "--", url, refspec], report)
+    if faults.no_space(ended.lines):
+        raise work.no_room(mirror, ended.lines[-10:])
     return has(mirror, commit)
 
 

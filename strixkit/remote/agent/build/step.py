@@ -6,9 +6,12 @@ it can be trusted (durable.py), and everything after it is short and begins anew
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from typing import Any, Dict
 
+from strixkit.remote.agent import paths
 from strixkit.remote.agent.build import cancel, checkout, collect, compile, fetch, place, verify, work
 from strixkit.remote.agent.report import Report
 
@@ -18,7 +21,21 @@ def build(step: "Dict[str, Any]", report: Report) -> None:
 
     Points: fetch, checkout, configure, compile, collect, verify, place.
     """
-    spec = step["spec"]
+    try:
+        _build(step["spec"], report)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise work.no_room(_fullest(step["spec"])) from error
+
+
+def _fullest(spec: work.Spec) -> str:
+    """Of the folders that a build writes to, the one with the least room: a write that fails does not name its file."""
+    folders = [folder for folder in (work.of(spec).folder, paths.BUILDS, paths.BUILD_CACHE) if os.path.isdir(folder)]
+    return min(folders, key=work.free_mib, default="/")
+
+
+def _build(spec: work.Spec, report: Report) -> None:
     here = work.prepare(spec)
     cancel.begin()
     cancel.end_others(work.unit(spec))

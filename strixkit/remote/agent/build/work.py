@@ -10,7 +10,7 @@ import hashlib
 import os
 import pwd
 import stat
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict, NamedTuple, Sequence
 
 from strixkit.remote.agent import atomic, paths
 from strixkit.remote.agent.build import folders
@@ -93,6 +93,18 @@ def make(path: str, owner: Account) -> None:
         os.fchmod(fd, 0o755)
     finally:
         os.close(fd)
+
+
+def free_mib(folder: str) -> int:
+    """MiB that are free for files in a folder."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >> 20
+
+
+def no_room(folder: str, lines: "Sequence[str]" = ()) -> BuildError:
+    """The error for a disk that is full."""
+    text = "no space left on %s (%d MiB are free); next: make room there, then the same command goes on"
+    return BuildError(text % (folder, free_mib(folder)), lines)
 
 
 def read_state(work: Work) -> State:
