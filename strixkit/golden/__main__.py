@@ -26,7 +26,7 @@ RECORDED_TOP = 4  # of each position
 SECONDS = 300
 ARGUMENTS = [
     *("-m", "{model}", "-dev", "{device}", "-ngl", "99", "-fa", "on", "-c", "2048", "--parallel", "1"),
-    *("--host", "127.0.0.1", "--port", "{port}"),
+    *("--no-warmup", "--host", "127.0.0.1", "--port", "{port}"),
 ]
 # Long enough for matrix products of a whole batch, and then one token after the other.
 REQUEST = {

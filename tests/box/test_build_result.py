@@ -38,7 +38,7 @@ BASE = {"distribution": "debian forky", "rocm": "", "cpu": "any"}
 PRELUDE = f"""
 import json, sys
 sys.path.insert(0, {AGENT!r})
-from strixkit.remote.agent.build import collect, pack, place, question, remove, unpack, verify
+from strixkit.remote.agent.build import child, collect, golden, pack, place, question, remove, verify
 class Report:
     points = []
     def __call__(self, text): self.points.append(text)
@@ -106,16 +106,33 @@ def verify(lab: Lab, folder: str = SERVER, **changes: Any) -> tuple[Any, str]:
     return value, error
 
 
+def short(lab: Lab) -> dict[str, Any]:
+    """A completion as the box's CPU computes it now: the shipped one takes lavapipe a minute of shaders."""
+    wanted = gold()
+    request = {**wanted["expected"]["request"], "prompt": "abc", "n_predict": 4}
+    words = {"{model}": MODEL, "{device}": "none"}
+    argv = ["/usr/bin/llama-server", *(words.get(word, word) for word in wanted["argv"])]
+    given = {"argv": argv, "environment": {}, "body": request, "seconds": 60}
+    tokens, error, _ = act(lab, "golden.recorded(child.serve(given)['answer'], 4)", given)
+    assert error == ""
+    return gold(request=request, tokens=tokens)
+
+
 def test_a_good_build_is_verified_on_every_device(lab: Lab) -> None:
-    value, error, points = act(lab, f"verify.verify(given, {SERVER!r}, report)", spec(golden=gold()))
+    value, error, points = act(lab, f"verify.verify(given, {SERVER!r}, report)", spec(golden=short(lab)))
     assert error == ""
     assert value["version"].startswith("0.")
     assert (value["devices"], value["software"]) == (["Vulkan0"], ["Vulkan0"])
-    tolerance = (golden.expected("stock") or {})["tolerance"]
     assert set(value["golden"]) == {"CPU", "Vulkan0"}
-    assert 0 < value["golden"]["Vulkan0"] < tolerance
-    assert value["golden"]["CPU"] < tolerance
+    assert value["golden"]["CPU"] < 0.001
+    assert 0 < value["golden"]["Vulkan0"] < 0.15
     assert points == ["verify", "verify CPU", "verify Vulkan0"]
+
+
+def test_the_shipped_completion_is_repeated(lab: Lab) -> None:
+    value, error = verify(lab, devices=[], golden=gold())
+    assert error == ""
+    assert value["golden"]["CPU"] < (golden.expected("stock") or {})["tolerance"]
 
 
 def test_it_is_asked_as_the_services_user_without_network(lab: Lab) -> None:
