@@ -87,7 +87,11 @@ Findings scan_all(const File& file, std::uint64_t data_offset, const std::vector
     };
     std::vector<std::thread> running;
     for (unsigned i = 1; i < threads; ++i) {
-        running.emplace_back(run);
+        try {
+            running.emplace_back(run);
+        } catch (const std::system_error&) {
+            break;  // no more threads are to be had: fewer do it too
+        }
     }
     run();
     for (std::thread& thread : running) {
@@ -109,17 +113,17 @@ Problem problem_of(const Task& task, std::uint64_t data_offset, const Found& fou
     return problem;
 }
 
+/// Fill in what is looked at in each type.
 void describe_coverage(Result& result, const std::vector<Task>& tasks) {
-    for (const Total& total : result.totals) {
-        std::uint64_t bytes = 0;
-        for (const Task& task : tasks) {
-            bytes += task.rule->type_id == total.type_id ? task.tensor->bytes : 0;
-        }
-        if (const Rule* rule = find_rule(total.type_id)) {
-            result.checked.push_back({total.type, rule->what, bytes});
-        } else {
-            result.not_checked.push_back({total.type, why_unchecked(total.type_id), 0});
-        }
+    std::map<std::uint32_t, std::uint64_t> bytes;
+    for (const Task& task : tasks) {
+        bytes[task.rule->type_id] += task.tensor->bytes;
+    }
+    for (Total& total : result.totals) {
+        const Rule* rule = find_rule(total.type_id);
+        total.checked = rule != nullptr;
+        total.what = rule != nullptr ? rule->what : why_unchecked(total.type_id);
+        total.checked_bytes = bytes[total.type_id];
     }
     const auto& tensors = result.header.tensors;
     const auto beyond = std::count_if(tensors.begin(), tensors.end(), [&](const gguf::Tensor& tensor) {

@@ -1,6 +1,8 @@
 #include "layout.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace verify {
 
@@ -74,16 +76,18 @@ std::vector<std::string> layout_notes(const gguf::Header& header, std::uint64_t 
 }
 
 std::vector<Total> totals_of(const gguf::Header& header) {
-    std::vector<Total> totals;
+    std::map<std::uint32_t, Total> by_type;
     for (const gguf::Tensor& tensor : header.tensors) {
-        auto found = std::find_if(totals.begin(), totals.end(),
-                                  [&](const Total& total) { return total.type_id == tensor.type_id; });
-        if (found == totals.end()) {
-            found = totals.insert(found, Total{type_name(tensor), tensor.type_id, 0, 0, 0});
-        }
-        found->tensors += 1;
-        found->weights += tensor.weights;
-        found->bytes += tensor.bytes;
+        Total& total = by_type[tensor.type_id];
+        total.type = type_name(tensor);
+        total.type_id = tensor.type_id;
+        total.tensors += 1;
+        total.weights += tensor.weights;
+        total.bytes += tensor.bytes;
+    }
+    std::vector<Total> totals;
+    for (auto& [type_id, total] : by_type) {
+        totals.push_back(std::move(total));
     }
     std::stable_sort(totals.begin(), totals.end(), [](const Total& a, const Total& b) { return a.bytes > b.bytes; });
     return totals;

@@ -35,10 +35,13 @@ Json problem_json(const Problem& problem) {
             {"what", problem.what}};
 }
 
-Json coverage_json(const std::vector<Coverage>& list) {
+/// The types that were looked at, or the others.
+Json coverage_json(const std::vector<Total>& totals, bool checked) {
     Json out = Json::array();
-    for (const Coverage& coverage : list) {
-        out.push_back({{"type", coverage.type}, {"what", coverage.what}, {"bytes", coverage.bytes}});
+    for (const Total& total : totals) {
+        if (total.checked == checked) {
+            out.push_back({{"type", total.type}, {"what", total.what}, {"bytes", total.checked_bytes}});
+        }
     }
     return out;
 }
@@ -84,8 +87,8 @@ Json file_json(const Result& result) {
     file["totals"] = each(result.totals, total_json);
     file["tensors"] = each(result.header.tensors, tensor_json);
     file["faults"] = each(result.problems, problem_json);
-    file["checked"] = coverage_json(result.checked);
-    file["not_checked"] = coverage_json(result.not_checked);
+    file["checked"] = coverage_json(result.totals, true);
+    file["not_checked"] = coverage_json(result.totals, false);
     file["notes"] = result.notes;
     return file;
 }

@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <iomanip>
 #include <sstream>
 
@@ -39,17 +38,6 @@ std::string decimals(double number) {
     return text.str();
 }
 
-std::string coverage_of(const Result& result, const std::string& type) {
-    for (const std::vector<Coverage>* list : {&result.checked, &result.not_checked}) {
-        for (const Coverage& coverage : *list) {
-            if (coverage.type == type) {
-                return coverage.what;
-            }
-        }
-    }
-    return "";
-}
-
 void add_totals(std::ostringstream& out, const Result& result) {
     out << "  " << std::left << std::setw(18) << "type" << std::right << std::setw(8) << "tensors" << std::setw(16)
         << "weights" << std::setw(16) << "bytes" << std::setw(13) << "bits/weight"
@@ -57,7 +45,7 @@ void add_totals(std::ostringstream& out, const Result& result) {
     for (const Total& total : result.totals) {
         out << "  " << std::left << std::setw(18) << total.type << std::right << std::setw(8) << grouped(total.tensors)
             << std::setw(16) << grouped(total.weights) << std::setw(16) << grouped(total.bytes) << std::setw(13)
-            << decimals(bits_per_weight(total.bytes, total.weights)) << "  " << coverage_of(result, total.type) << "\n";
+            << decimals(bits_per_weight(total.bytes, total.weights)) << "  " << total.what << "\n";
     }
 }
 

@@ -32,20 +32,16 @@ struct Problem {
     std::string what;
 };
 
-/// Sums over the tensors of a type.
+/// Sums over the tensors of a type, and what was looked at in them.
 struct Total {
     std::string type;
     std::uint32_t type_id = 0;
     std::uint64_t tensors = 0;
     std::uint64_t weights = 0;
     std::uint64_t bytes = 0;
-};
-
-/// A type and what was checked of its blocks, or why nothing was.
-struct Coverage {
-    std::string type;
-    std::string what;
-    std::uint64_t bytes = 0;  // of the tensors that were looked at
+    bool checked = false;
+    std::string what;                 // was checked of each block, or why nothing was
+    std::uint64_t checked_bytes = 0;  // of the tensors that were looked at
 };
 
 /// All about one file.
@@ -57,8 +53,6 @@ struct Result {
     gguf::Header header;
     std::vector<Total> totals;  // largest first
     std::vector<Problem> problems;
-    std::vector<Coverage> checked;
-    std::vector<Coverage> not_checked;
     std::vector<std::string> notes;  // of interest, but nothing wrong
 };
 

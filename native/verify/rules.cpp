@@ -17,26 +17,26 @@ const std::vector<Rule>& rules() {
     static const std::vector<Rule> all = {
         {0, every_value, {{Field::f32, 0}}},
         {1, every_value, {{Field::f16, 0}}},
-        {2, scale, {{Field::f16, 0}}},                                          // q4_0
-        {3, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},             // q4_1
-        {6, scale, {{Field::f16, 0}}},                                          // q5_0
-        {7, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},             // q5_1
-        {8, scale, {{Field::f16, 0}}},                                          // q8_0
-        {10, scale_and_minimum, {{Field::f16, 80}, {Field::f16, 82}}},          // q2_k
-        {11, scale, {{Field::f16, 108}}},                                       // q3_k
-        {12, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},            // q4_k
-        {13, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},            // q5_k
-        {14, scale, {{Field::f16, 208}}},                                       // q6_k
-        {16, scale, {{Field::f16, 0}}},                                         // iq2_xxs
-        {17, scale, {{Field::f16, 0}}},                                         // iq2_xs
-        {18, scale, {{Field::f16, 0}}},                                         // iq3_xxs
-        {19, scale, {{Field::f16, 0}}},                                         // iq1_s
-        {20, scale, {{Field::f16, 0}}},                                         // iq4_nl
-        {21, scale, {{Field::f16, 0}}},                                         // iq3_s
-        {22, scale, {{Field::f16, 0}}},                                         // iq2_s
-        {23, scale, {{Field::f16, 0}}},                                         // iq4_xs
-        {28, every_value, {{Field::f64, 0}}},                                   //
-        {30, every_value, {{Field::bf16, 0}}},                                  //
+        {2, scale, {{Field::f16, 0}}},                                  // q4_0
+        {3, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},     // q4_1
+        {6, scale, {{Field::f16, 0}}},                                  // q5_0
+        {7, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},     // q5_1
+        {8, scale, {{Field::f16, 0}}},                                  // q8_0
+        {10, scale_and_minimum, {{Field::f16, 80}, {Field::f16, 82}}},  // q2_k
+        {11, scale, {{Field::f16, 108}}},                               // q3_k
+        {12, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},    // q4_k
+        {13, scale_and_minimum, {{Field::f16, 0}, {Field::f16, 2}}},    // q5_k
+        {14, scale, {{Field::f16, 208}}},                               // q6_k
+        {16, scale, {{Field::f16, 0}}},                                 // iq2_xxs
+        {17, scale, {{Field::f16, 0}}},                                 // iq2_xs
+        {18, scale, {{Field::f16, 0}}},                                 // iq3_xxs
+        {19, scale, {{Field::f16, 0}}},                                 // iq1_s
+        {20, scale, {{Field::f16, 0}}},                                 // iq4_nl
+        {21, scale, {{Field::f16, 0}}},                                 // iq3_s
+        {22, scale, {{Field::f16, 0}}},                                 // iq2_s
+        {23, scale, {{Field::f16, 0}}},                                 // iq4_xs
+        {28, every_value, {{Field::f64, 0}}},
+        {30, every_value, {{Field::bf16, 0}}},
         {34, scale, {{Field::f16, 52}}},                                        // tq1_0
         {35, scale, {{Field::f16, 64}}},                                        // tq2_0
         {39, "the exponent byte of every block, for NaN", {{Field::e8m0, 0}}},  // mxfp4
