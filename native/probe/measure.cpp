@@ -15,7 +15,8 @@ namespace {
 constexpr double run_seconds = 0.05;
 constexpr std::uint32_t most_passes = 4096;
 constexpr std::uint32_t least_samples = 3;
-constexpr std::uint32_t row_shift = 7;  // copy n of a matrix begins with its row 7n: the copies differ
+constexpr std::uint32_t most_copies = 1024;  // two allocations each, and a device need not allow more than 4096
+constexpr std::uint32_t row_shift = 7;       // copy n of a matrix begins with its row 7n: the copies differ
 
 /// Run(passes) again and again for so many seconds. Its first run, which finds cold caches and clocks, does not count.
 template <typename Run>
@@ -77,8 +78,8 @@ void write_copy(Matvec& matvec, std::uint32_t copy, std::uint32_t shift, const s
 Product product(Device& device, const Settings& settings, const Matrix& matrix, Number number, bool timed) {
     const Shape& shape = matrix.shape;
     const std::uint64_t size = matrix.data.size();
-    const auto copies =
-        static_cast<std::uint32_t>(timed ? std::clamp<std::uint64_t>((settings.bytes + size - 1) / size, 1, 4096) : 1);
+    const auto copies = static_cast<std::uint32_t>(
+        timed ? std::clamp<std::uint64_t>((settings.bytes + size - 1) / size, 1, most_copies) : 1);
     const Input input = random_input(shape.columns, number, 2);
     const Reference wanted = reference(matrix, input);
     const std::unique_ptr<Matvec> matvec = device.matvec(MatvecJob{shape, number, copies, input.bytes, settings.fault});
