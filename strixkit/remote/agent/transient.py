@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pwd
@@ -11,6 +12,7 @@ from typing import Any, List, Sequence
 from strixkit.remote.agent import program
 
 ANSWER_BYTES = 80 << 20
+NUMBERS = itertools.count()
 GRACE_SECONDS = 60  # for the client, beyond the unit's own limit
 # Reads this agent's zip and then its request from stdin, so that nothing is written for it.
 BOOTSTRAP = (
@@ -26,13 +28,14 @@ BOOTSTRAP = (
 def run(
     name: str, module: str, request: Any, *, user: "Sequence[str]", properties: "Sequence[str]", limit: float
 ) -> Any:
-    """Run `main` of a module in the unit strixkit-<name>-<pid>; returns the JSON value that it printed.
+    """Run `main` of a module in a unit strixkit-<name>-*; returns the JSON value that it printed.
 
     request: a JSON value, on its stdin. user: from `as_user`. limit: seconds, then the unit is ended. Whoever it ran
     as, the answer is not to be trusted. Raises ValueError with its last words, OSError and subprocess.TimeoutExpired.
     """
     zipped = program.zipped()
-    unit = "strixkit-%s-%d.service" % (name, os.getpid())
+    # A name for each: systemd may not have forgotten the one before yet.
+    unit = "strixkit-%s-%d-%d.service" % (name, os.getpid(), next(NUMBERS))
     command = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--service-type=exec", "--unit=" + unit]
     command += ["--property=" + word for word in properties] + ["--property=RuntimeMaxSec=%d" % limit, *user]
     command += ["--description=strixkit " + name, "python3", "-I", "-S", "-c", BOOTSTRAP % (len(zipped), module)]

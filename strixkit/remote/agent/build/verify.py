@@ -112,7 +112,7 @@ def _golden(wanted: Spec, server: str, report: Report) -> "Dict[str, float]":
         except golden.Wrong as error:
             text = "%s computes wrong, so the build is not used: %s"
             raise BuildError(text % (device, error), str(answer["log"]).splitlines()[-SHOWN_LINES:]) from error
-        except (KeyError, TypeError) as error:
+        except (LookupError, TypeError) as error:
             raise BuildError("%s: no answer: %s" % (device, str(answer)[:300])) from error
     return differences
 
@@ -123,9 +123,13 @@ def _ask(wanted: Spec, commands: "List[List[str]]", environment: "Dict[str, str]
     runs = [{"argv": argv, "environment": environment, "seconds": seconds} for argv in commands]
     answers = _in_sandbox(wanted, {"runs": runs}, seconds * len(runs))
     texts: "List[str]" = []
-    for argv, answer in zip(commands, answers):
+    for index, argv in enumerate(commands):
         what = " ".join([os.path.basename(argv[0]), *argv[1:]])
-        text, error, code = str(answer["text"]), str(answer["error"]), answer["code"]
+        try:
+            answer = answers[index]
+            text, error, code = str(answer["text"]), str(answer["error"]), answer["code"]
+        except (LookupError, TypeError) as problem:  # it ran as the service's user
+            raise BuildError("%s: no answer: %s" % (what, str(answers)[:300])) from problem
         if error or code != 0:
             said = text.strip().splitlines()[-SHOWN_LINES:]
             raise BuildError("%s %s" % (what, error or "failed (exit %s): %s" % (code, " | ".join(said[-3:]))), said)
