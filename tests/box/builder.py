@@ -20,7 +20,7 @@ PACKAGES = ("git", "cmake", "ninja-build", "g++", "ccache")
 CACHE = "/var/cache/strixkit/build"
 CONFIGURE = (
     *("cmake", "-S", "{source}", "-B", "{build}", "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON"),
-    *("-DCMAKE_INSTALL_RPATH=$ORIGIN", "-DCMAKE_CXX_COMPILER_LAUNCHER={ccache}"),
+    *("-DCMAKE_INSTALL_RPATH=$ORIGIN", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"),
 )
 BUILD = ("cmake", "--build", "{build}", "--parallel", "{jobs}", "--target", "llama-server")
 

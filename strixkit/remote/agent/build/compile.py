@@ -19,7 +19,6 @@ from strixkit.remote.agent.build.errors import BuildError
 from strixkit.remote.agent.build.work import Spec, Work
 from strixkit.remote.agent.report import Report
 
-CCACHE_PROGRAM = "/usr/bin/ccache"
 CCACHE_SIZE = "5G"  # unless the spec's environment says otherwise
 PROPERTIES = ("PrivateNetwork=yes", "MemorySwapMax=0")
 
@@ -64,12 +63,10 @@ def compile(spec: Spec, source: str, report: Report) -> str:
     work.remember(here, configured=False, jobs=size.jobs)
     for words in spec["configure"]:
         _run(spec, words, source, size, report)
-    durable.sync(here)
     work.remember(here, configured=True)
     report("compile")
     for words in spec["build"]:
         _run(spec, words, source, size, report)
-    durable.sync(here)
     seconds = float(work.read_state(here).get("seconds", 0)) + time.monotonic() - began
     work.remember(here, seconds=round(seconds, 1))
     return here.build
@@ -86,7 +83,11 @@ def measure(spec: Spec, state: "Dict[str, object]") -> Size:
 
 
 def environment_of(spec: Spec, here: Work, values: "Dict[str, str]") -> "Dict[str, str]":
-    """Variables of the commands; the spec's come last. Objects of one path serve builds at another (CCACHE_BASEDIR)."""
+    """Variables of the commands; the spec's come last.
+
+    Whether ccache is used is for the spec and the source to say: ggml's CMake files take it where it is installed.
+    Objects that were compiled in one folder serve builds in another (CCACHE_BASEDIR).
+    """
     own = {
         "HOME": "/tmp",
         "LC_ALL": "C.UTF-8",
@@ -99,20 +100,16 @@ def environment_of(spec: Spec, here: Work, values: "Dict[str, str]") -> "Dict[st
 
 
 def fill(word: str, values: "Dict[str, str]") -> str:
-    """Pure: a word with {source}, {build}, {jobs} and {ccache} replaced; any other brace stays."""
+    """Pure: a word with {source}, {build}, {ccache} (folders) and {jobs} replaced; any other brace stays."""
     for key, value in values.items():
         word = word.replace(key, value)
     return word
 
 
-def _ccache() -> str:
-    return CCACHE_PROGRAM if os.access(CCACHE_PROGRAM, os.X_OK) else ""
-
-
 def _run(spec: Spec, words: "Sequence[str]", source: str, size: Size, report: Report) -> None:
     """One of the spec's commands. Raises BuildError."""
     here = work.of(spec)
-    values = {"{source}": source, "{build}": here.build, "{jobs}": str(size.jobs), "{ccache}": _ccache()}
+    values = {"{source}": source, "{build}": here.build, "{jobs}": str(size.jobs), "{ccache}": work.CCACHE}
     command = unit.Command(
         argv=[fill(str(word), values) for word in words],
         folder=source,
