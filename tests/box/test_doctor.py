@@ -201,5 +201,5 @@ def test_the_command_line(deployed: Lab, tmp_path: Path) -> None:
     hosts = {item["host"]: item for item in json.loads(done.stdout)["hosts"]}
     assert hosts["gone"]["findings"] == []
     assert hosts["gone"]["exit_code"] == 1
-    assert len(hosts[deployed.box.name]["findings"]) == 24
+    assert len(hosts[deployed.box.name]["findings"]) == 25
     assert _invoke(deployed, tmp_path, "--host", "gone").returncode == 1

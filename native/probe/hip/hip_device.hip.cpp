@@ -1,9 +1,17 @@
-// HIP as a backend. Compiled by hipcc; the arithmetic of the product is kernel_math.h.
+// HIP as a backend. Compiled by hipcc, or by nvcc for a test on an NVIDIA GPU; the arithmetic of the product is
+// kernel_math.h.
+#ifdef PROBE_HIP_AS_CUDA
+#include "cuda_as_hip.h"
+#else
 #include <hip/hip_runtime.h>
+#endif
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "device.hpp"
 #include "kernel_math.h"
@@ -263,10 +271,16 @@ DeviceInfo describe(int index) {
     info.index = index;
     info.name = properties.name;
     info.type = properties.integrated != 0 ? "integrated" : "discrete";
+#ifdef PROBE_HIP_AS_CUDA
+    info.vendor_id = 0x10de;
+    info.architecture = "sm_" + std::to_string(10 * properties.major + properties.minor);
+    info.driver = "CUDA (a test of the HIP kernels)";
+#else
     info.vendor_id = 0x1002;
     info.architecture = std::string(properties.gcnArchName);
     info.architecture = info.architecture.substr(0, info.architecture.find(':'));
     info.driver = "HIP";
+#endif
     info.driver_version = std::to_string(runtime) + " (driver " + std::to_string(driver) + ")";
     info.lanes = static_cast<uint32_t>(properties.warpSize);
     info.clock = "the device's events";
