@@ -66,7 +66,7 @@ class Context {
     std::unique_ptr<Buffer> staging_;
 };
 
-/// What was written is seen by whatever comes after.
-void barrier(VkCommandBuffer commands);
+/// What one shader wrote is seen by the next; the next waits for it.
+void between_dispatches(VkCommandBuffer commands);
 
 }  // namespace probe::vulkan

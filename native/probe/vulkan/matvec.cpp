@@ -72,7 +72,7 @@ double VulkanMatvec::run(std::uint32_t passes) {
                 for (const Dispatch& dispatch : copy.dispatches) {
                     program_.record(commands, dispatch);
                 }
-                barrier(commands);  // in a model, one product is what the next one needs
+                between_dispatches(commands);  // in a model, one product is what the next one needs
             }
         }
     });

@@ -70,7 +70,7 @@ double VulkanStream::passes(const Program& program, const std::vector<Dispatch>&
             for (const Dispatch& dispatch : dispatches) {
                 program.record(commands, dispatch);
             }
-            barrier(commands);
+            between_dispatches(commands);
         }
     });
 }
