@@ -444,6 +444,100 @@ def rehearse(
     cli.guard(work, json)
 
 
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        device="vulkan (default), hip or cpu",
+        acceptance="share of drafted tokens that are accepted, for the ceiling with drafts (default: 0.885)",
+    )
+)
+def probe(
+    ctx: Context,
+    host: str = "",
+    device: str = "vulkan",
+    acceptance: str = "",
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Measure a box's GPU: does it compute right, how fast does it read, what does that allow a model at most."""
+
+    def work() -> None:
+        from strixkit.display.events import renderer
+        from strixkit.display.probe import document, lines
+        from strixkit.display.result import dump
+        from strixkit.fleet import probe as probes
+
+        item = cli.one(host, inventory)
+        cli.choice("--device", device, ("vulkan", "hip", "cpu"))
+        share = cli.share("--acceptance", acceptance, probes.ACCEPTANCE)
+        access = cli.access(prompt_sudo_password)
+        with renderer(quiet=json) as emit:
+            found = probes.probe(item, access, emit, backend=device, acceptance=share)
+        if json:
+            print(dump(document(found.host, found.probe, found.decoding)))
+        else:
+            print("\n".join(lines(found.host, found.probe, found.decoding)))
+        if not found.probe.right:
+            raise Exit(code=1)
+
+    cli.guard(work, json)
+
+
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        push="hosts or groups that get the finished build instead of building it: same distribution, ROCm and CPU",
+        cancel="end the build that runs there; what it has compiled is kept",
+    )
+)
+def build(
+    ctx: Context,
+    host: str = "",
+    push: str = "",
+    cancel: bool = False,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Build the runtime of hosts there, from the locked commit, and verify it; no service is touched."""
+
+    def work() -> None:
+        from dataclasses import asdict
+
+        from strixkit.display.build import lines
+        from strixkit.display.events import renderer
+        from strixkit.display.result import dump
+        from strixkit.fleet import build as builds
+        from strixkit.fleet.run import common_code, each, exit_code
+
+        hosts = cli.hosts(host, inventory)
+        access = cli.access(prompt_sudo_password)
+        if cancel:
+            ended = builds.cancel_each(hosts, access)
+            print(dump({"hosts": [asdict(item) for item in ended]}) if json else "\n".join(lines(ended)))
+            if code := common_code(item.exit_code for item in ended):
+                raise Exit(code=code)
+            return
+        with renderer(quiet=json) as emit:
+            if push:
+                source, targets = cli.one(host, inventory), cli.hosts(push, inventory)
+                reports = builds.build_and_push(source, targets, access, emit)
+            else:
+                reports = each(hosts, lambda item: builds.build(item, access, emit))
+        cli.report(reports, as_json=json, applied=True)
+        if code := exit_code(reports):
+            raise Exit(code=code)
+
+    cli.guard(work, json)
+
+
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
 def rollback(
     ctx: Context,
@@ -610,6 +704,8 @@ ns = Collection(
     lock,
     profiles,
     rehearse,
+    build,
+    probe,
     switch,
     rollback,
     trust,

@@ -94,6 +94,29 @@ def count(flag: str, text: str) -> int:
     return int(text)
 
 
+def choice(flag: str, text: str, known: Sequence[str]) -> None:
+    """Raises InputError for a value that a flag does not have."""
+    from strixkit.errors import InputError
+
+    if text not in known:
+        raise InputError(f"{flag} takes {', '.join(known)}, found {text!r}")
+
+
+def share(flag: str, text: str, default: float) -> float:
+    """The share that a flag gives, from 0 to 1. Raises InputError."""
+    from strixkit.errors import InputError
+
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise InputError(f"{flag} takes a share from 0 to 1, found {text!r}")
+    return value
+
+
 def report(reports: Sequence[Report], *, as_json: bool, applied: bool, full: bool = False) -> None:
     """Print the end of a run, for people or as one JSON document; `full`: with memory plan and unit of each service."""
     from strixkit.display.result import document, reboots, summary

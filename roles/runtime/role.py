@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strixkit.config.runtimes import PackageRuntime
+from roles.runtime import source
+from strixkit.config.runtimes import GitRuntime, PackageRuntime
 from strixkit.errors import InputError
 from strixkit.host.context import HostContext
 from strixkit.resources.base import Resource
@@ -12,9 +13,11 @@ from strixkit.resources.packages import Packages
 
 
 def resources(host: HostContext) -> Iterator[Resource]:
-    """The provider's resources. A provider is one branch here; `git` and `archive` come beside these two."""
+    """The provider's resources: packages, a build from source, or nothing for what a person has put there."""
     runtime = host.runtime
-    if isinstance(runtime.entry, PackageRuntime):
+    if isinstance(runtime.entry, GitRuntime):
+        yield from source.resources(host, runtime.entry)
+    elif isinstance(runtime.entry, PackageRuntime):
         if host.facts.package_manager not in ("apt", ""):
             raise InputError(
                 f"runtime {runtime.name} is installed by apt; the box has {host.facts.package_manager}",
@@ -29,10 +32,10 @@ def resources(host: HostContext) -> Iterator[Resource]:
         raise InputError(
             f"runtime {runtime.name}: {runtime.error}",
             host=host.host.name,
-            hint=f"make it work there: sudo -u nobody {runtime.entry.binary} --help",
+            hint=f"make it work there: sudo -u nobody {runtime.binary} --help",
         )
     elif not runtime.present and not runtime.recorded:
         host.lack(
-            f"runtime {runtime.name}: {runtime.entry.binary} is not on the box",
+            f"runtime {runtime.name}: {runtime.binary} is not on the box",
             f"build it there (profiles/runtimes/{runtime.name}.yaml says how), or set another strix_runtime",
         )

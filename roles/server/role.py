@@ -11,6 +11,7 @@ from typing import Any
 
 from strixkit.errors import InputError
 from strixkit.host.context import CREDENTIALS, LIBRARY, STATE, USER, HostContext, ServiceState, environment_of
+from strixkit.host.sandbox import FILE
 from strixkit.host.sharing import Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.options import Options
@@ -85,6 +86,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         "environment": [environment_line(key, value) for key, value in environment.items()],
         "credentials": CREDENTIALS,
         "wait_ready": WAIT_READY,
+        "sandbox": FILE.read_text(),
     }
     main = {**common, "exec_start": _exec(rendered), "port": service.port, "address": gate_address(service)}
     spare = {**common, "exec_start": _exec(candidate), "port": CANDIDATE_PORT, "address": "127.0.0.1"}
@@ -104,7 +106,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
         "plan": _confirmed_by(share, options),
         "rehearsal": {
             "device": plan.options["device.name"] if options["device.gpu_layers"] != 0 else "",
-            "headers": list(host.runtime.entry.headers),
+            "headers": list(host.runtime.headers),
         },
         "choice": plan.choice.model_dump(),
     }
@@ -169,7 +171,7 @@ def arguments(host: HostContext, service: ServiceState, options: Options) -> Ren
             host=host.host.name,
             hint=error.hint,
         ) from error
-    return Rendered(argv=(host.runtime.entry.binary, *rendered.argv), omitted=rendered.omitted)
+    return Rendered(argv=(host.runtime.binary, *rendered.argv), omitted=rendered.omitted)
 
 
 def _exec(rendered: Rendered) -> str:

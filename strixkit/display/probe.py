@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from strixkit.display.columns import columns
 from strixkit.display.text import one_line
+from strixkit.fleet.probe import Decoding
 from strixkit.planner.ceiling import Ceiling
 from strixkit.runtime.probe import Probe, Product
 
 SOFTWARE = "SOFTWARE: computed on the processor, and says nothing of a GPU"
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """A model's decode ceilings with one state of its context. what: e.g. `main, 140000 tokens, f16`."""
-
-    what: str
-    plain: Ceiling
-    drafted: Ceiling | None = None
-    drafts: int = 0
 
 
 def lines(host: str, probe: Probe, decoding: Sequence[Decoding] = ()) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 from strixkit.config.catalogue import Model, Variant
 from strixkit.config.distributions import Distribution
 from strixkit.config.host import Host, Service
-from strixkit.config.runtimes import Runtime
+from strixkit.config.runtimes import GitRuntime, Runtime
+from strixkit.host.builds import SourceState
 from strixkit.host.sharing import Held, Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.facts import Facts
@@ -30,16 +31,28 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class RuntimeState:
     """A build of llama.cpp on this host: what the catalogue says, and what its binary answered.
 
-    error: why a binary that is there could not be asked.
+    binary: path of llama-server on the box. source: only where it is built from source.
+    error: why a binary that is there could not be asked. rehearsal: why releases cannot be rehearsed with it; an empty
+        text: they can; None: nobody asked.
     """
 
     name: str
     entry: Runtime
+    binary: str = ""
+    source: SourceState | None = None
     identity: str = ""
     version: str = ""
     capabilities: Capabilities | None = None
     recorded: bool = False
     error: str = ""
+    rehearsal: str | None = None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Folders on the box with the headers of its ggml."""
+        if isinstance(self.entry, GitRuntime):
+            return (self.binary.rpartition("/")[0],)
+        return self.entry.headers
 
     @property
     def present(self) -> bool:

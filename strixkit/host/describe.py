@@ -13,12 +13,13 @@ from pydantic import ValidationError
 from strixkit.config.catalogue import load_model, load_runtime
 from strixkit.config.distributions import Distribution, distribution_of, load_distributions
 from strixkit.config.host import Host, Service
+from strixkit.config.lock import locked_commit
 from strixkit.config.profiles import load_profile
 from strixkit.config.runtimes import GitRuntime
 from strixkit.config.source import ModelSource
 from strixkit.engine.values import Desired
 from strixkit.errors import InputError, RemoteError
-from strixkit.host import cache, gtt
+from strixkit.host import builds, cache, gtt
 from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState, environment_of
 from strixkit.host.facts_answer import facts_in
 from strixkit.host.measured import circumstances_of, measured_in
@@ -29,6 +30,7 @@ from strixkit.planner.profile import Profile
 from strixkit.planner.shape import ModelShape, shape_from_header
 from strixkit.planner.tensors import type_name
 from strixkit.resources.base import Resource
+from strixkit.resources.build import BUILDS
 from strixkit.runtime.help import from_recorded, parse_help
 from strixkit.sources.box import header_from
 
@@ -43,6 +45,8 @@ class Description:
     preview: nothing is done; use what the catalogue recorded of a runtime that is not there, and say so.
     replan: running releases do not keep their choice.
     reboot: a reboot is allowed. A preview plans the services as they will be after it.
+    only: these roles alone (`invoke build`); None: all.
+    packed: the runtime as another box has built it, instead of a build here.
     """
 
     def __init__(
@@ -53,21 +57,30 @@ class Description:
         preview: bool = False,
         replan: bool = False,
         reboot: bool = False,
+        only: Collection[str] | None = None,
+        packed: builds.Packed | None = None,
     ) -> None:
         self.host = host
+        self.only = only
+        self.packed = packed
         self.replan = replan
         self.reboot = reboot
         self.preview = preview
         self.runtime = load_runtime(host.runtime)
+        self.commit = locked_commit(self.runtime) or "" if isinstance(self.runtime, GitRuntime) else ""
         self.profiles = {name: (profiles or {}).get(name, service.profile) for name, service in host.services.items()}
         self.loaded = {name: load_profile(profile) for name, profile in self.profiles.items()}
+        self.headers: dict[str, gguf.Header] = {}  # of the services' models, as far as there are files
         self.files = {name: self._file(service, self.loaded[name]) for name, service in host.services.items()}
 
     def facts_request(self) -> dict[str, Any]:
         """The runtime's binary and the model files, and what of them the controller knows already."""
+        if isinstance(self.runtime, GitRuntime):
+            runtime: dict[str, Any] = {"builds": [builds.slug(self.host.runtime)]}
+        else:
+            runtime = {"runtime": self.runtime.binary, "headers": list(self.runtime.headers)}
         return {
-            "runtime": "" if isinstance(self.runtime, GitRuntime) else self.runtime.binary,
-            "headers": [] if isinstance(self.runtime, GitRuntime) else list(self.runtime.headers),
+            **runtime,
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
             "services": sorted(self.host.services),
             "known": cache.known(self.host.name),
@@ -81,16 +94,17 @@ class Description:
             )
         facts = facts_in(answer, self.host.name)
         distribution = self._distribution(facts)
-        runtime = self._runtime(answer.get("runtime") or {})
+        runtime = self._runtime(answer, facts)
         context = HostContext(self.host, facts, runtime, (), distribution=distribution)
         then = self._after_reboot(context)
         planned_on = then if self.reboot else facts
         context.may_reboot = self.reboot and not self.preview  # nothing waits in a preview
         brought = _gtt_bytes(then) >> 30 if then is not facts else None
-        context.services = tuple(self._services(planned_on, answer, runtime, brought))
-        if _gtt_bytes(then) < _gtt_bytes(planned_on):
+        if self.only is None:
+            context.services = tuple(self._services(planned_on, answer, runtime, brought))
+        if self.only is None and _gtt_bytes(then) < _gtt_bytes(planned_on):
             self._services(then, answer, runtime, brought)  # the next boot must not leave a service with too little
-        by_role = self._by_role(context)
+        by_role = self._by_role(context, self.only)
         if context.runtime.recorded:
             context.notes.append(
                 f"runtime {context.runtime.name}: flags as recorded in the catalogue "
@@ -102,9 +116,9 @@ class Description:
         context.notes += [note for state in context.services for note in state.notes(self.host.name)]
         if facts.simulated:
             context.notes.append(f"SIMULATED facts (from /etc/strixkit/facts.d): {', '.join(facts.simulated)}")
-        rehearsal = answer.get("rehearsal")
         shown = {
-            "rehearsal": None if rehearsal is None else str(rehearsal),
+            **context.shown,
+            "rehearsal": runtime.rehearsal,
             "facts": facts,
             "services": context.services,
             "runtime": context.runtime,
@@ -116,7 +130,8 @@ class Description:
     def _by_role(self, context: HostContext, only: Collection[str] | None = None) -> dict[str, tuple[Resource, ...]]:
         """What each role wishes, in their order: a later one sees what an earlier one noted in the context."""
         roles = importlib.import_module("roles")
-        names = [name for name in roles.ORDER if self.host.provisioning.enabled or name not in roles.PROVISIONING]
+        names = [*roles.ORDER, *(roles.ON_DEMAND if only else ())]
+        names = [name for name in names if self.host.provisioning.enabled or name not in roles.PROVISIONING]
         names = [name for name in names if only is None or name in only]
         return {name: tuple(importlib.import_module(f"roles.{name}.role").resources(context)) for name in names}
 
@@ -140,7 +155,23 @@ class Description:
         except InputError as error:
             raise InputError(error.message, host=self.host.name, hint=error.hint) from error
 
-    def _runtime(self, answer: dict[str, Any]) -> RuntimeState:
+    def _runtime(self, answer: dict[str, Any], facts: Facts) -> RuntimeState:
+        if not isinstance(self.runtime, GitRuntime):
+            why_not = answer.get("rehearsal")
+            rehearsal = None if why_not is None else str(why_not)
+            state = RuntimeState(self.host.runtime, self.runtime, self.runtime.binary, rehearsal=rehearsal)
+            return self._asked(state, answer.get("runtime") or {})
+        name, entry = self.host.runtime, self.runtime
+        found = builds.finished_in(answer, self.host.name)
+        source, fit = builds.source_state(name, entry, self.commit, facts, found)
+        if fit is None and self.packed is not None:
+            source = replace(source, build=self.packed.build, why="", packed=self.packed)
+        binary = f"{BUILDS}/{source.build}/{entry.binary}"
+        state = RuntimeState(name, entry, binary, source, rehearsal=fit.rehearsal if fit else None)
+        return self._asked(state, fit.binary if fit else {})
+
+    def _asked(self, state: RuntimeState, answer: dict[str, Any]) -> RuntimeState:
+        """The state with what the binary has answered, or with what the catalogue recorded of it for a preview."""
         error = str(answer.get("error", ""))
         if answer.get("present") and not error:
             identity = str(answer["identity"])
@@ -152,11 +183,11 @@ class Description:
                 known = {"help": str(answer["help"]), "version": str(answer.get("version", ""))}
                 cache.put(key, known)
             version = next((line for line in known["version"].splitlines() if line.startswith("version")), "")
-            return RuntimeState(self.host.runtime, self.runtime, identity, version, parse_help(known["help"]))
+            return replace(state, identity=identity, version=version, capabilities=parse_help(known["help"]))
         if self.preview:
             capabilities = from_recorded(self.runtime.recorded.flags)
-            return RuntimeState(self.host.runtime, self.runtime, capabilities=capabilities, recorded=True, error=error)
-        return RuntimeState(self.host.runtime, self.runtime, error=error)
+            return replace(state, capabilities=capabilities, recorded=True, error=error)
+        return replace(state, error=error)
 
     def _file(self, service: Service, profile: Profile) -> ModelFile:
         model = load_model(service.model)
@@ -203,7 +234,7 @@ class Description:
             identity = str(there.get("identity", ""))
             self.files[name] = file = replace(self.files[name], identity=identity, missing=missing)
             declared = (name, service.model, file.variant)
-            shape = self._shape(file, there)
+            shape = self._shape(name, file, there)
             environment = environment_of(runtime, self.host, self.loaded[name].device.name)
             alike = circumstances_of(runtime.identity, shape, self.loaded[name], environment) if shape else ""
             measured = measured_in(seen, alike)
@@ -232,11 +263,12 @@ class Description:
         except ValidationError as error:
             raise RemoteError(f"what a service holds makes no sense: {error}", host=self.host.name) from error
 
-    def _shape(self, file: ModelFile, boxed: dict[str, Any]) -> ModelShape | None:
+    def _shape(self, service: str, file: ModelFile, boxed: dict[str, Any]) -> ModelShape | None:
         """From the controller's file, the box's file, or the catalogue; None while there is none of them."""
         header = _local_header(file, self.host.name) if file.source else self._boxed_header(file, boxed)
         if header is None:
             return file.entry.shape
+        self.headers[service] = header
         unknown = gguf.unknown_types(header, LOADABLE[self.runtime.loads])
         if unknown:
             types = ", ".join(f"{type_name(number)} ({len(names)} tensors)" for number, names in unknown.items())

@@ -34,7 +34,7 @@ def test_from_source_to_a_verified_folder(building: Builder, commit: str) -> Non
     assert phases == ["fetch", "checkout", "configure", "compile", "collect", "verify", "place"]
     assert any(text.startswith("[7/7] ") for text in building.said())
     assert "$ cmake --build" in building.log(spec)
-    assert building.lab.ssh(f"ls {CACHE}/work/{spec['id']}").split() == ["build.log", "source", "state.json"]
+    assert building.lab.ssh(f"ls {CACHE}/work/{spec['id']}").split() == ["build.log", "state.json"]
     assert "Hits" in building.lab.ssh(f"CCACHE_DIR={CACHE}/ccache ccache --show-stats")
 
 

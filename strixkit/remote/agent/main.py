@@ -214,6 +214,27 @@ def cancel(request: Request) -> Dict[str, Any]:
     return building.cancel(str(request["who"]))
 
 
+def gpu_probe(request: Request) -> Dict[str, Any]:
+    """Measure the GPU with our own program; see agent/gpu_probe.py."""
+    from strixkit.remote.agent import gpu_probe as probes
+
+    return probes.run(request)
+
+
+def kept_probe(request: Request) -> Dict[str, Any]:
+    """What was measured before."""
+    from strixkit.remote.agent import gpu_probe as probes
+
+    return probes.kept(request)
+
+
+def keep_probe(request: Request) -> Dict[str, Any]:
+    """Keep what was measured, for the doctor."""
+    from strixkit.remote.agent import gpu_probe as probes
+
+    return probes.keep(request)
+
+
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
     "examine": examine,
@@ -231,6 +252,9 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "rehearse": rehearse,
     "cancel": cancel,
     "pack": pack,
+    "gpu_probe": gpu_probe,
+    "kept_probe": kept_probe,
+    "keep_probe": keep_probe,
 }
 
 

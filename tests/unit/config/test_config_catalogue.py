@@ -173,9 +173,9 @@ def test_faults_of_a_runtime(directory: Path, old: str, new: str, expected: str)
         ("[hip, vulkan]", "[hip, vulcan]", "found 'vulcan', wanted 'hip' or 'vulkan'; did you mean 'vulkan'?"),
         ("JOBS={jobs}", "JOBS={job}", "unknown placeholder {job}; did you mean 'jobs'?"),
         (
-            '"{ccache}"',
+            '"{build}"',
             '"{cache}"',
-            "environment_build.CCACHE_DIR: unknown placeholder {cache}; did you mean 'ccache'?",
+            "environment_build.BUILD_DIR: unknown placeholder {cache}; did you mean 'ccache'?",
         ),
         ("binary: llama-server", "binary: llama-sever", "'llama-sever' is not among the programs; did you mean"),
         ("binary: llama-server", "binary: bin/llama-server", "wanted the name of a program, without '/'"),

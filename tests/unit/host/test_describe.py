@@ -81,11 +81,11 @@ def _runtime(**answer: Any) -> dict[str, Any]:
 
 
 def test_a_runtime_that_its_owner_built_and_that_does_not_start_is_told_and_not_remembered() -> None:
-    description = Description(_host(ModelSource(box=ON_BOX)))
+    description = Description(_host(ModelSource(box=ON_BOX), runtime="rocmfp4-path"))
     broken = _runtime(error="/opt/x/llama-server --help failed (exit 127): libamdhip64.so.7: cannot open")
     with pytest.raises(InputError, match=r"libamdhip64\.so\.7") as caught:
         description.desired({**broken, "models": [_boxed("1")]})
-    assert str(caught.value).startswith("strix01: runtime rocmfp4: /opt/x/llama-server")
+    assert str(caught.value).startswith("strix01: runtime rocmfp4-path: /opt/x/llama-server")
     assert description.facts_request()["known"] == ["1"], "the model's header, and nothing of the runtime"
 
 
@@ -100,7 +100,7 @@ def test_a_package_that_is_half_installed_is_installed_and_the_reason_told() -> 
 
 
 def test_what_a_runtime_answered_is_remembered_for_this_host_alone() -> None:
-    host = _host(ModelSource(box=ON_BOX))
+    host = _host(ModelSource(box=ON_BOX), runtime="rocmfp4-path")
     description = Description(host, preview=True)
     description.desired({**_runtime(help=HELP + "\n-cpent N  x\n--no-mmap  x\n", version="version: 7"), "models": []})
     assert description.facts_request()["known"] == ["f00"]
@@ -197,7 +197,7 @@ def test_a_deploy_that_may_reboot_lets_the_services_wait_for_it() -> None:
 
 def test_what_only_a_person_can_put_there_stops_nothing_else() -> None:
     """A bare box gets what is its own; runtime and model are told with what to do, and no release is planned."""
-    host = _host(ModelSource(box=ON_BOX))
+    host = _host(ModelSource(box=ON_BOX), runtime="rocmfp4-path")
     answer = {**json.loads(FACTS.read_text()), "models": [{"path": ON_BOX, "present": False}]}
     desired = Description(host).desired(answer)
     assert not desired.complete

@@ -29,23 +29,28 @@ def main() -> int:
 
 
 def run(item: Request) -> Request:
-    """Run a program to its end: argv, environment, seconds. `code` is None when it did not end by itself."""
-    with tempfile.TemporaryFile() as output:
+    """Run a program to its end: argv, environment, seconds. `code` is None when it did not end by itself.
+
+    apart: `text` is what it printed on stdout alone, and `words` what it said on stderr.
+    """
+    apart = bool(item.get("apart"))
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as words:
+        answer: Request = {"code": None, "error": ""}
         try:
-            code = subprocess.run(
+            answer["code"] = subprocess.run(
                 [str(word) for word in item["argv"]],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=words if apart else subprocess.STDOUT,
                 env=_environment(item),
                 cwd="/",
                 timeout=float(item["seconds"]),
             ).returncode
         except subprocess.TimeoutExpired:
-            return {"code": None, "text": _head(output), "error": "did not end within %g s" % item["seconds"]}
+            answer["error"] = "did not end within %g s" % item["seconds"]
         except OSError as error:
-            return {"code": None, "text": "", "error": "does not start: %s" % error.strerror}
-        return {"code": code, "text": _head(output), "error": ""}
+            answer["error"] = "does not start: %s" % error.strerror
+        return dict(answer, text=_head(output), words=_head(words))
 
 
 def _head(output: Any) -> str:

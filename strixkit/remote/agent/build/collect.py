@@ -16,6 +16,7 @@ from strixkit.remote.agent.build.errors import BuildError
 from strixkit.remote.agent.report import Report
 
 LIBRARY = re.compile(r"lib[A-Za-z0-9_.+-]+\.so(\.[0-9]+)*")
+HEADER = re.compile(r"[A-Za-z0-9_-]+\.h")
 MOST_FILES = 1024
 MOST_BYTES = 8 << 30  # a HIP library of all architectures has about 1 GiB
 CHUNK = 4 << 20
@@ -45,9 +46,27 @@ def collect(spec: "Dict[str, Any]", build_folder: str, report: Report) -> str:
             room -= _copy(source, name, folder, room)
     finally:
         os.close(source)
+    _headers(spec, os.path.join(os.path.dirname(build_folder), "source"), folder, room)
     check_links(folder, names)
     libraries.check(folder, build_folder)
     return folder
+
+
+def _headers(spec: "Dict[str, Any]", source: str, folder: str, room: int) -> None:
+    """The headers of the spec's folders of the source, beside the programs: who compiles for this ggml needs them."""
+    for part in spec.get("headers", []):
+        path = os.path.join(source, *str(part).split("/"))
+        if os.path.realpath(path) != path:
+            raise BuildError("%s of the source is no folder of its own" % part)
+        try:
+            opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise BuildError("the source has no folder %s: %s" % (part, error.strerror)) from error
+        try:
+            for name in sorted(name for name in os.listdir(opened) if HEADER.fullmatch(name))[:MOST_FILES]:
+                room -= _copy(opened, name, folder, room)
+        finally:
+            os.close(opened)
 
 
 def wanted(found: "List[str]", programs: "List[str]", tree: str) -> "List[str]":

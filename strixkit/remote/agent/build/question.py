@@ -7,6 +7,7 @@ import os
 import stat
 from typing import Any, Dict, List, Optional
 
+from strixkit.rehearsal import build as rehearsal
 from strixkit.remote.agent import paths, probe
 from strixkit.remote.agent.atomic import read_json
 from strixkit.remote.agent.build import folders, unit, work
@@ -17,7 +18,10 @@ SERVER = "llama-server"
 
 
 def build(question: "Dict[str, Any]") -> Record:
-    """State of the build `id`: finished, damaged, running, partial or absent; with what is wrong with a damaged one."""
+    """State of the build `id`: finished, damaged, running, partial or absent; with what is wrong with a damaged one.
+
+    With `pack` and `sha256`, how many bytes of that upload have arrived.
+    """
     name = folders.checked(question["id"])
     faults = look(folders.finished(name))
     if faults == []:
@@ -32,7 +36,15 @@ def build(question: "Dict[str, Any]") -> Record:
         state = "damaged"
     else:
         state = "partial" if begun else "absent"
-    return {"exists": faults is not None, "state": state, "faults": faults or []}
+    arrived = _arrived(str(question["pack"]), str(question["sha256"])) if question.get("pack") else 0
+    return {"exists": faults is not None, "state": state, "faults": faults or [], "partial_bytes": arrived}
+
+
+def _arrived(target: str, sha256: str) -> int:
+    try:
+        return os.path.getsize(paths.partial(target, sha256))
+    except OSError:
+        return 0
 
 
 def look(folder: str) -> "Optional[List[str]]":
@@ -77,6 +89,7 @@ def for_facts(names: "List[str]", known: "List[str]") -> "List[Record]":
         answer["folder"] = folder
         if SERVER in record["files"]:
             answer["binary"] = probe.runtime(os.path.join(folder, SERVER), known)
+            answer["rehearsal"] = rehearsal.why_not([folder])  # its ggml's headers lie there too
         answers.append(answer)
     return answers
 

@@ -47,4 +47,5 @@ def _build(spec: work.Spec, report: Report) -> None:
     verified = verify.verify(spec, folder, report)
     state = work.read_state(here)
     place.place(spec, folder, verified, report, {key: state[key] for key in ("seconds", "jobs") if key in state})
-    shutil.rmtree(here.build, ignore_errors=True)  # ccache has the objects; a rehearsal takes headers of the source
+    for path in (here.build, here.source):  # the log stays; ccache has the objects
+        shutil.rmtree(path, ignore_errors=True)
