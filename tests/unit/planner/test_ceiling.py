@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from planner_cases import strix_27b
 
 from strixkit.errors import InputError
@@ -24,6 +26,9 @@ Q8_0 = 8
 def header_27b(output: str = "q4_0_rocmfp4_fast") -> Header:
     data, size = strix_27b(output)
     return read_header(data, size)
+
+
+HEADER = header_27b()
 
 
 def test_a_plain_token_reads_every_weight_once() -> None:
@@ -150,3 +155,22 @@ def test_a_model_without_the_block_does_not_draft() -> None:
     )
     with pytest.raises(InputError, match="no MTP block"):
         ceiling(plain, PEAK, context=0, kv=F16, drafts=1)
+
+
+@given(
+    context=st.integers(0, 262144),
+    drafts=st.integers(0, 6),
+    acceptance=st.floats(0, 1),
+    gbps=st.floats(1, 1000),
+)
+def test_what_makes_it_slower_and_faster(context: int, drafts: int, acceptance: float, gbps: float) -> None:
+    found = ceiling(HEADER, gbps, context=context, kv=F16, drafts=drafts, acceptance=acceptance)
+    longer = ceiling(HEADER, gbps, context=context + 1000, kv=F16, drafts=drafts, acceptance=acceptance)
+    accepted = ceiling(HEADER, gbps, context=context, kv=F16, drafts=drafts, acceptance=(1 + acceptance) / 2)
+    assert longer.tokens_per_second < found.tokens_per_second
+    assert accepted.tokens_per_second >= found.tokens_per_second
+    assert 1 <= found.tokens <= drafts + 1
+    # Drafting reads more in a step, and never makes a token cheaper than its share of the step.
+    plain = ceiling(HEADER, gbps, context=context, kv=F16)
+    assert found.traffic.total >= plain.traffic.total
+    assert found.tokens_per_second <= (drafts + 1) * plain.tokens_per_second
