@@ -288,6 +288,13 @@ def test_a_tree_becomes_a_folder_that_nobody_changes(lab: Lab) -> None:
     assert lab.ssh(f"cd / && {BUILDS}/tool-1/tool") == "usage: 42\n"
 
 
+def test_one_that_is_being_made_runs(lab: Lab) -> None:
+    lab.ssh(f"mkdir -p {WORK}/tool-2 && systemd-run --quiet --unit=strixkit-build-tool-2.service sleep 60")
+    assert act(lab, "question.build({'id': 'tool-2'})")[0] == {"exists": False, "state": "running", "faults": []}
+    lab.ssh(f"systemctl stop strixkit-build-tool-2.service && rmdir {WORK}/tool-2")
+    assert act(lab, "question.build({'id': 'tool-2'})")[0] == {"exists": False, "state": "absent", "faults": []}
+
+
 def test_a_finished_one_stays_as_it_is(lab: Lab) -> None:
     before = lab.ssh(f"cat {BUILDS}/tool-1/build.json")
     _, error, _ = act(lab, MAKE % tree(lab), tool())
@@ -343,7 +350,7 @@ def test_a_damaged_one_is_told_and_made_again(lab: Lab, damage: str, words: str)
             "echo 'int a(void){return 1;}' | gcc -xc - -shared -fPIC -o libgone.so && "
             "echo 'int a(void); int main(void){return a();}' | gcc -xc - -o tool -L. -lgone -Wl,-rpath,'$ORIGIN' && "
             "rm libgone.so",
-            "tool needs libgone.so, which this box does not have",
+            "tool needs libgone.so, which the loader does not find",
         ),
         ("rm tool", "the build did not make tool"),
         ("rm tool && ln -s /usr/bin/true tool", "tool is a link to /usr/bin/true"),
@@ -428,6 +435,11 @@ def packed(lab: Lab) -> bytes:
     assert hashlib.sha256(data).hexdigest() == sha256
     lab.ssh("rm -r /var/cache/strixkit/packs")
     assert pieces(lab) == (data, sha256), "the same build gives the same bytes"
+    for offset in (0, 100, len(data)):  # a broken transfer goes on where it was
+        answer, _, _ = act(lab, "pack.pack(given)", {"id": "tool-1", "offset": offset})
+        assert base64.b64decode(answer["data"]) == data[offset:]
+    for offset in (-1, len(data) + 1):
+        assert "asked from" in act(lab, "pack.pack(given)", {"id": "tool-1", "offset": offset})[1]
     assert run_step(lab, {"step": "remove_build", "id": "tool-1"})["ok"]
     assert state(lab)["state"] == "absent"
     assert lab.ssh(f"ls -A {BUILDS} {WORK} /var/cache/strixkit/packs | grep -v :", check=False).split() == []
@@ -503,6 +515,19 @@ def test_a_pack_that_was_changed_on_the_way_is_thrown_away(lab: Lab, packed: byt
     assert lab.ssh("ls /root/tool.tar", check=False) == ""
     found = pushed(lab, packed[: len(packed) // 2])
     assert "broken" in found["error"] or "lacks" in found["error"]
+
+
+def test_what_is_not_as_it_was_built_is_not_packed(lab: Lab, packed: bytes) -> None:
+    assert pushed(lab, packed)["ok"]
+    folder = f"{BUILDS}/tool-1"
+    lab.ssh(f"cd {folder} && cp -p tool /root/tool && printf X | dd of=tool bs=1 seek=4000 conv=notrunc status=none")
+    lab.ssh(f"touch -r /root/tool {folder}/tool && rm -rf /var/cache/strixkit/packs")
+    assert state(lab)["state"] == "finished", "sizes and times are what a question looks at"
+    assert "tool of the build is not what was built" in act(lab, "pack.pack(given)", {"id": "tool-1", "offset": 0})[1]
+    lab.ssh(f"rm {folder}/tool")
+    assert "tool is missing" in act(lab, "pack.pack(given)", {"id": "tool-1", "offset": 0})[1]
+    assert run_step(lab, {"step": "remove_build", "id": "tool-1"})["ok"]
+    assert "it is not on this box" in act(lab, "pack.pack(given)", {"id": "tool-1", "offset": 0})[1]
 
 
 def test_a_build_that_a_release_uses_stays(lab: Lab, packed: bytes) -> None:

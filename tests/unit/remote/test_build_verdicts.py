@@ -134,7 +134,7 @@ def test_libraries_are_looked_for_beside_the_program(found: elf.Linking, words: 
             "\tlibllama.so.0 => /usr/lib/libllama.so.0 (0x00007f0000000000)",
             "from /usr/lib/libllama.so.0, wanted the one",
         ),
-        ("\tlibrocblas.so.4 => not found", "needs librocblas.so.4, which this box does not have"),
+        ("\tlibrocblas.so.4 => not found", "needs librocblas.so.4, which the loader does not find"),
         ("\tlibomp.so => ./libomp.so (0x00007f0000000000)", "from the current directory"),
         ("\tlibomp.so => /w/build/bin/libomp.so (0x00007f0000000000)", "from the tree where it was built"),
     ],

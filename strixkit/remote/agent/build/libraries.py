@@ -76,8 +76,11 @@ def check_found(name: str, said: str, folder: str, own: "Set[str]", build_folder
         elif build_folder and where.startswith(build_folder.rstrip("/") + "/"):
             raise BuildError("%s loads %s from the tree where it was built (%s)" % (name, library, where))
     if missing:
-        text = "%s needs %s, which this box does not have; next: install the package with it"
-        raise BuildError(text % (name, ", ".join(sorted(missing))))
+        raise BuildError(
+            "%s needs %s, which the loader does not find\n"
+            "  next: install the package with it, or name its folder in /etc/ld.so.conf.d"
+            % (name, ", ".join(sorted(missing)))
+        )
 
 
 def _ldd(path: str) -> str:

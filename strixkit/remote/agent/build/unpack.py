@@ -59,7 +59,9 @@ def unpack(source: str, folder: str, spec: "Dict[str, Any]") -> "Dict[str, Any]"
                 if room < 0:
                     raise BuildError("the pack is larger than %d MiB" % (collect.MOST_BYTES >> 20))
                 _put(archive, entry, folder, wanted)
-    except (tarfile.TarError, OSError, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise BuildError("the pack of %s cannot be unpacked: %s" % (spec["id"], error)) from error
+    except (tarfile.TarError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise BuildError("the pack of %s is broken: %s" % (spec["id"], error)) from error
     if left:
         raise BuildError("the pack lacks %s" % ", ".join(sorted(left)[:5]))
