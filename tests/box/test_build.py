@@ -301,3 +301,26 @@ def archive(files: dict[str, str]) -> dict[str, str]:
             tar.addfile(entry, io.BytesIO(text.encode()))
     data = buffer.getvalue()
     return {"archive": base64.b64encode(data).decode(), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def test_what_nobody_waits_for_ends(building: Builder, commit: str) -> None:
+    """Two compiles at once would share the memory that each was promised."""
+    left = building.spec(commit, environment={"GATE": "left"})
+    builder.in_the_middle(building, left, lambda: builder.kill_job(building))
+    assert building.state(left) == "running"
+    assert building.run(building.spec(commit, environment={"NEXT": "1"}))["ok"]
+    assert building.state(left) == "partial"
+
+
+def test_a_mirror_that_lost_its_content(building: Builder, commit: str) -> None:
+    """As a power cut may leave it: names of objects, and nothing in them."""
+    building.lab.ssh(f"find {CACHE}/mirrors/*/objects -type f -exec truncate --size=0 {{}} +")
+    assert building.run(building.spec(commit, environment={"EMPTY": "all"}))["ok"]
+    blob = building.toy.git("rev-parse", f"{commit}:main.cpp")
+    loose = f"{blob[:2]}/{blob[2:]}"
+    assert building.lab.ssh(f"truncate --size=0 {CACHE}/mirrors/*/objects/{loose}; echo done").strip() == "done"
+    spec = building.spec(commit, environment={"EMPTY": "one"})
+    result = building.run(spec)
+    assert "the mirror was damaged and is removed; the same command again fetches it anew" in result["error"]
+    assert building.run(spec)["ok"]
+    builder.finished(building, spec)

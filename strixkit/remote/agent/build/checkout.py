@@ -59,7 +59,7 @@ def _worktree(spec: Spec, here: Work, report: Report) -> None:
     if faults.no_space(ended.lines):
         raise work.no_room(here.source, ended.lines[-10:])
     why = left or fetch.said(ended.lines)
-    if fetch.discard_if_damaged(mirror):
+    if fetch.discard_if_damaged(mirror, contents=True):
         why += "\n  the mirror was damaged and is removed; the same command again fetches it anew"
     raise BuildError("cannot check out %s: %s\n  log: %s" % (commit, why, here.log), ended.lines[-10:])
 

@@ -35,7 +35,9 @@ def fetch(spec: Spec, report: Report) -> None:
     open_mirror(mirror)
     if has(mirror, commit):
         return
-    if _get(spec, mirror, commit, report) or (discard_if_damaged(mirror) and _get(spec, mirror, commit, report)):
+    if _get(spec, mirror, commit, report) or (
+        discard_if_damaged(mirror, contents=False) and _get(spec, mirror, commit, report)
+    ):
         return
     _explain(spec, here, mirror, report)
 
@@ -58,9 +60,13 @@ def open_mirror(mirror: str) -> None:
         raise BuildError("cannot make the mirror %s: %s" % (mirror, found))
 
 
-def discard_if_damaged(mirror: str) -> bool:
-    """Replace a mirror that lacks objects by an empty one; returns whether it did."""
-    if git.ask("fsck", "--connectivity-only", "--no-dangling", "--no-progress", folder=mirror)[0] == 0:
+def discard_if_damaged(mirror: str, *, contents: bool) -> bool:
+    """Replace a mirror that lacks objects by an empty one; returns whether it did.
+
+    contents: read the files in it too, which takes a minute for a large repository.
+    """
+    depth = ["--full"] if contents else ["--connectivity-only"]
+    if git.ask("fsck", *depth, "--no-dangling", "--no-progress", folder=mirror)[0] == 0:
         return False
     shutil.rmtree(mirror)
     open_mirror(mirror)
