@@ -268,6 +268,15 @@ def test_a_power_cut_in_the_middle(building: Builder, commit: str) -> None:
     builder.finished(building, spec)
 
 
+def test_a_configuration_that_failed_is_begun_anew(building: Builder, commit: str) -> None:
+    """CMake keeps what it did not find; a library that is installed after that is found all the same."""
+    keeps = ["sh", "-c", "[ -e {build}/kept ] && exit 3; touch {build}/kept; [ -e /opt/there ] || exit 1"]
+    spec = building.spec(commit, configure=[keeps, list(builder.CONFIGURE)])
+    assert "sh failed (exit 1)" in building.run(spec)["error"]
+    building.lab.ssh("touch /opt/there")
+    assert building.run(spec)["ok"]
+
+
 def test_a_program_that_is_not_installed(building: Builder, commit: str) -> None:
     spec = building.spec(commit, configure=[["cmake-that-is-not-there"]])
     error = building.run(spec)["error"]

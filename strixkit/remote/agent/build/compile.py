@@ -33,7 +33,7 @@ class Size(NamedTuple):
 def attach(spec: Spec, report: Report) -> None:
     """Wait for what a job that was killed has left running of this build; what it teaches is remembered.
 
-    How it ended is not looked at further: the commands run again. Units of other builds, for which nobody waits, end.
+    How it ended is not looked at further: the commands run again.
     """
     here, name = work.of(spec), work.unit(spec)
     if os.path.exists(here.log) and unit.running(name):
@@ -60,10 +60,15 @@ def compile(spec: Spec, source: str, report: Report) -> str:
         # What a configuration that failed has found, or not found, is not looked for again.
         shutil.rmtree(here.build, ignore_errors=True)
         work.make(here.build, work.account())
-    work.remember(here, configured=False, jobs=size.jobs)
-    for words in spec["configure"]:
-        _run(spec, words, source, size, report)
-    work.remember(here, configured=True)
+    work.remember(here, configured=True, jobs=size.jobs)
+    try:
+        for words in spec["configure"]:
+            _run(spec, words, source, size, report)
+    except unit.Cancelled:
+        raise
+    except BuildError:
+        work.remember(here, configured=False)
+        raise
     report("compile")
     for words in spec["build"]:
         _run(spec, words, source, size, report)

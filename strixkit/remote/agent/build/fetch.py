@@ -117,8 +117,8 @@ def _explain(spec: Spec, here: Work, mirror: str, report: Report) -> None:
 
 def said(lines: "List[str]") -> str:
     """What git said was wrong: its last line of that kind, or its last line."""
-    faults = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))]
-    return (faults or lines or ["git said nothing"])[-1]
+    wrong = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))]
+    return (wrong or lines or ["git said nothing"])[-1]
 
 
 def refs(lines: "List[str]") -> "Dict[str, str]":

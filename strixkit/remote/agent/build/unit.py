@@ -59,6 +59,10 @@ class NotStarted(BuildError):
     """systemd could not start a command: there is no such program, for example."""
 
 
+class Cancelled(BuildError):
+    """Somebody has ended the build; nothing of it is at fault."""
+
+
 class Command(NamedTuple):
     """What runs. folder: where it begins. writable: all that it may write to. seconds: then it is ended."""
 
@@ -91,7 +95,7 @@ Tick = Callable[[], None]
 
 
 def run(name: str, command: Command, log: str, progress: Progress, tick: "Optional[Tick]" = None) -> Ended:
-    """Run a command to its end. Raises BuildError when it does not start, or when somebody cancels it.
+    """Run a command to its end. Raises NotStarted, and Cancelled when somebody ends it.
 
     name: of the unit. log: a file of root's that its output is added to. progress: hears [n/m]. tick: called often.
     """
@@ -124,7 +128,7 @@ def run(name: str, command: Command, log: str, progress: Progress, tick: "Option
 
 
 def follow(name: str, log: str, begin: int, progress: Progress, tick: "Optional[Tick]" = None) -> Ended:
-    """Watch the unit to its end, which is then forgotten by systemd. Raises BuildError when somebody cancels it."""
+    """Watch the unit to its end, which is then forgotten by systemd. Raises Cancelled."""
     lines: "Deque[str]" = collections.deque(maxlen=TAIL_LINES)
     with open(log, "rb") as handle:
         handle.seek(begin)
@@ -197,10 +201,10 @@ def clear(name: str) -> None:
 
 
 def check_cancelled(lines: "Sequence[str]" = ()) -> None:
-    """Raises BuildError when somebody has cancelled the build."""
+    """Raises Cancelled when somebody has ended the build."""
     cancelled = atomic.read_json(CANCELLED)
     if isinstance(cancelled, dict):
-        raise BuildError("the build was cancelled by %s; the same command goes on with it" % cancelled["who"], lines)
+        raise Cancelled("the build was cancelled by %s; the same command goes on with it" % cancelled["who"], lines)
 
 
 def _show(name: str) -> "Dict[str, str]":

@@ -22,7 +22,8 @@ WORK = paths.BUILD_CACHE + "/work"
 CCACHE = paths.BUILD_CACHE + "/ccache"
 
 Spec = Dict[str, Any]
-State = Dict[str, Any]  # boot, synced (seconds since 1970), most_jobs, configured, source, jobs, seconds
+# boot, synced (seconds since 1970), source, configured (False: it failed), jobs, most_jobs, seconds
+State = Dict[str, Any]
 
 
 class Account(NamedTuple):
