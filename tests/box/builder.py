@@ -166,6 +166,18 @@ def open_gate(box: Builder, spec: Spec) -> None:
     box.lab.ssh(f"touch {CACHE}/work/{spec['id']}/build/go")
 
 
+def opening(box: Builder, spec: Spec, beginning: str) -> Callable[[Message], None]:
+    """A listener that opens the gate at the first message that begins so."""
+    heard: list[str] = []
+
+    def hear(message: Message) -> None:
+        if str(message.get("text", "")).startswith(beginning) and not heard:
+            heard.append(beginning)
+            open_gate(box, spec)
+
+    return hear
+
+
 def kill_job(box: Builder) -> None:
     """End the job's processes; the unit that compiles is none of them."""
     box.lab.ssh("systemctl kill --signal=KILL 'strixkit-job-*'")

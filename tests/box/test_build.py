@@ -237,15 +237,8 @@ def test_a_killed_job_in_the_middle(building: Builder, commit: str) -> None:
     spec = building.spec(commit, environment={"GATE": "job"})
     builder.in_the_middle(building, spec, lambda: builder.kill_job(building))
     assert building.state(spec) == "running"
-    opened: list[Message] = []
-
-    def hear(message: Message) -> None:
-        if str(message.get("text", "")).startswith("attached to") and not opened:
-            opened.append(message)
-            builder.open_gate(building, spec)
-
-    assert building.run(spec, on_message=hear)["ok"]
-    assert opened
+    assert building.run(spec, on_message=builder.opening(building, spec, "attached to"))["ok"]
+    assert any(text.startswith("attached to") for text in building.said())
     assert building.log(spec).count("ninja: no work to do") == 1
     builder.finished(building, spec)
 
@@ -258,12 +251,7 @@ def test_a_power_cut_in_the_middle(building: Builder, commit: str) -> None:
     assert building.state(spec) == "partial"
     objects = f"{CACHE}/work/{spec['id']}/build/CMakeFiles/toy.dir/*.o"
     assert building.lab.ssh(f"for f in {objects}; do truncate -s 0 $f; touch $f; echo $f; done").count(".o") == 2
-
-    def hear(message: Message) -> None:
-        if str(message.get("text", "")).startswith("["):
-            builder.open_gate(building, spec)
-
-    assert building.run(spec, on_message=hear)["ok"]
+    assert building.run(spec, on_message=builder.opening(building, spec, "["))["ok"]
     assert any("may not have reached the disk" in text for text in building.said())
     builder.finished(building, spec)
 
