@@ -435,11 +435,9 @@ def packed(lab: Lab) -> bytes:
     assert hashlib.sha256(data).hexdigest() == sha256
     lab.ssh("rm -r /var/cache/strixkit/packs")
     assert pieces(lab) == (data, sha256), "the same build gives the same bytes"
-    for offset in (0, 100, len(data)):  # a broken transfer goes on where it was
+    for offset in (0, 100, len(data), len(data) + 1):  # a broken transfer goes on where it was
         answer, _, _ = act(lab, "pack.pack(given)", {"id": "tool-1", "offset": offset})
         assert base64.b64decode(answer["data"]) == data[offset:]
-    for offset in (-1, len(data) + 1):
-        assert "asked from" in act(lab, "pack.pack(given)", {"id": "tool-1", "offset": offset})[1]
     assert run_step(lab, {"step": "remove_build", "id": "tool-1"})["ok"]
     assert state(lab)["state"] == "absent"
     assert lab.ssh(f"ls -A {BUILDS} {WORK} /var/cache/strixkit/packs | grep -v :", check=False).split() == []

@@ -77,9 +77,8 @@ def _record(archive: tarfile.TarFile, spec: "Dict[str, Any]") -> "Dict[str, Any]
     record: "Dict[str, Any]" = json.loads(handle.read(RECORD_BYTES))
     here, there = spec["inputs"]["base"], record["inputs"]["base"]
     if here != there:
-        text = ", ".join(
-            "%s %s (here %s)" % (name, there.get(name), here[name]) for name in here if here[name] != there.get(name)
-        )
+        names = [name for name in sorted({*here, *there}) if here.get(name) != there.get(name)]
+        text = ", ".join("%s %s (here %s)" % (name, there.get(name), here.get(name)) for name in names)
         raise BuildError("the build was made for another kind of box: %s; next: build it on this one" % text)
     if record["id"] != spec["id"]:
         raise BuildError("the pack holds build %s, wanted %s" % (str(record["id"])[:200], spec["id"]))
