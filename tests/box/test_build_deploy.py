@@ -64,7 +64,8 @@ class Place:
 @pytest.fixture(scope="module")
 def place(boxes, client: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("project")
-    with gitserver.serving(tmp_path_factory.mktemp("git")) as repository, thin.catalogue(folder, repository):
+    serving = gitserver.serving(tmp_path_factory.mktemp("git"))
+    with serving as repository, thin.catalogue(folder, thin.NAME, {**thin.ENTRY, "repository": repository.url}):
         first, second = (Lab(box, client, tiny_model, runtime=thin.NAME) for box in boxes(2, HARDWARE))
         made = Place(first, second, repository, folder)
         for lab in (first, second):

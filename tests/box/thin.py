@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -44,7 +45,7 @@ int main(int count, char **argv) {
 }
 """
 SOURCES = {"CMakeLists.txt": CMAKE, "main.cpp": MAIN}
-ENTRY = {
+ENTRY: dict[str, Any] = {
     "description": "a small main over Debian's llama-server (tests)",
     "provider": "git",
     "ref": "main",
@@ -66,18 +67,17 @@ ENTRY = {
 
 
 @contextmanager
-def catalogue(folder: Path, repository: Repository) -> Iterator[None]:
-    """The project's catalogue with the runtime `thin` in it, and a lock, in a folder of the test's own."""
+def catalogue(folder: Path, name: str, entry: dict[str, Any]) -> Iterator[None]:
+    """The project's catalogue with a runtime of that name in it, in a folder of the test's own."""
     shutil.copytree(PROJECT / "profiles", folder / "profiles")
     (folder / "roles").symlink_to(PROJECT / "roles")
-    entry = {**ENTRY, "repository": repository.url}
-    (folder / "profiles/runtimes" / f"{NAME}.yaml").write_text(yaml.safe_dump(entry))
+    (folder / "profiles/runtimes" / f"{name}.yaml").write_text(yaml.safe_dump(entry))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("strixkit.config.directories.PROJECT", folder)
         yield
 
 
-def lock(folder: Path, repository: Repository, commit: str) -> None:
-    """Lock the runtime to a commit."""
-    source = LockedSource(repository=repository.url, ref="main", commit=commit, locked=datetime.date(2026, 1, 1))
+def lock(folder: Path, repository: Repository, commit: str, ref: str = "main") -> None:
+    """Lock the runtime to a commit, in that folder."""
+    source = LockedSource(repository=repository.url, ref=ref, commit=commit, locked=datetime.date(2026, 1, 1))
     write_lock(Lock(sources=(source,)), folder / "profiles")
