@@ -150,6 +150,7 @@ def builder() -> Iterator[Resource]:
     """Who builds, and where."""
     yield User(name=BUILDER, home=CACHE, reason=WHY_USER)
     yield Directory(path=BUILDS, reason="finished builds, one folder for each")
+    yield Directory(path=CACHE.rpartition("/")[0], reason="what can be made again")
     yield Directory(path=CACHE, owner=BUILDER, group=BUILDER, reason="sources, objects, ccache: can be made again")
 
 

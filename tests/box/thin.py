@@ -70,7 +70,8 @@ ENTRY: dict[str, Any] = {
 def catalogue(folder: Path, name: str, entry: dict[str, Any]) -> Iterator[None]:
     """The project's catalogue with a runtime of that name in it, in a folder of the test's own."""
     shutil.copytree(PROJECT / "profiles", folder / "profiles")
-    (folder / "roles").symlink_to(PROJECT / "roles")
+    for part in ("roles", "systemd", "native"):
+        (folder / part).symlink_to(PROJECT / part)
     (folder / "profiles/runtimes" / f"{name}.yaml").write_text(yaml.safe_dump(entry))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("strixkit.config.directories.PROJECT", folder)
