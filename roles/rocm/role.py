@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from roles.rocm.sources import NONE, Sources, chosen, load_sources, repository_of
+from roles.rocm.sources import NONE, Sources, chosen, libraries_of, load_sources, repository_of
 from strixkit.config.distributions import Distribution
 from strixkit.errors import InputError
 from strixkit.host.context import HostContext
@@ -51,8 +51,9 @@ def resources(host: HostContext) -> Iterator[Resource]:
         return
     if choice == NONE:
         yield File(path=PROFILE_D, content=None, reason="strix_rocm: none")
-        return
-    yield from _wanted(host, sources, distribution, choice)
+    else:
+        yield from _wanted(host, sources, distribution, choice)
+    yield from _libraries(sources, distribution, choice, explicit=wish is not None)
 
 
 def _driver(host: HostContext, distribution: Distribution) -> Iterator[Resource]:
@@ -120,6 +121,16 @@ def _wanted(host: HostContext, sources: Sources, distribution: Distribution, cho
     yield from packages(host, f"rocm-{choice}", wanted.packages, reason)
     if distribution.packages == "apt" or host.facts.rocm:
         yield File(path=PROFILE_D, content=FOR_PEOPLE, reason="for people's builds and runs on ROCm0")
+
+
+def _libraries(sources: Sources, distribution: Distribution, choice: str, *, explicit: bool) -> Iterator[Resource]:
+    """After all packages, and without them too: what a runtime needs that is not beside it, the loader has to find."""
+    found = libraries_of(sources, distribution, choice, f"strix_rocm: {choice}")
+    if found is not None and found.present:
+        why = "AMD's libraries lie in a folder of their own, which programs that are built here do not name"
+        yield found.model_copy(update={"reason": why})
+    elif found is not None and explicit:
+        yield found
 
 
 def _amdgpu_install(reason: str) -> Resource:

@@ -12,6 +12,8 @@ from strixkit.config.values import Section
 from strixkit.config.yaml import load
 from strixkit.errors import InputError
 from strixkit.resources.apt_repository import AptRepository
+from strixkit.resources.library_path import LibraryPath
+from strixkit.resources.path import AbsolutePath
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"
 NONE = "none"
@@ -40,9 +42,13 @@ class Set(Section):
 
 
 class Choice(Section):
-    """One value of strix_rocm. Without a repository the packages are the distribution's own."""
+    """One value of strix_rocm. Without a repository the packages are the distribution's own.
+
+    libraries: folders that the dynamic loader does not know by itself.
+    """
 
     repository: Repository | None = None
+    libraries: tuple[AbsolutePath, ...] = ()
     sets: dict[str, Set]
 
 
@@ -89,3 +95,13 @@ def repository_of(choice: Choice, wanted: Set, reason: str, *, present: bool = T
         present=present,
         reason=reason,
     )
+
+
+def libraries_of(sources: Sources, distribution: Distribution, choice: str, reason: str) -> LibraryPath | None:
+    """That the loader knows the folders of a choice, and those of others not; None where no choice has any."""
+    wanted = sources.choices[choice].libraries if choice != NONE else ()
+    every = [other for other in sources.choices.values() if distribution.key in other.sets]
+    folders = wanted or tuple(dict.fromkeys(folder for other in every for folder in other.libraries))
+    if not folders:
+        return None
+    return LibraryPath(name="strixkit-rocm", folders=folders, present=bool(wanted), reason=reason)

@@ -1,6 +1,6 @@
 """Repositories of apt that a test builds, signs and serves: real packages, real keys, real signatures.
 
-The packages hold nothing but their names, versions and dependencies, which are those of the real ones.
+The packages hold little but their names, versions and dependencies, which are those of the real ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ THEN = "20240101T000000"  # when a key was made that is said to have expired sin
 
 @dataclass(frozen=True)
 class Package:
-    """A package of a test. `files`: path -> text. `postrm`: its script of that name.
+    """A package of a test. `files`: path -> content. `postrm`: its script of that name.
 
     One of another architecture than amd64 can be installed beside its namesake.
     """
@@ -35,7 +35,7 @@ class Package:
     name: str
     version: str
     depends: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
     conffiles: tuple[str, ...] = ()
     postrm: str = ""
     architecture: str = "amd64"
@@ -44,9 +44,9 @@ class Package:
         """Make the .deb."""
         root = folder / f"{self.name}-{self.architecture}.d"
         (root / "DEBIAN").mkdir(parents=True)
-        for path, text in self.files.items():
+        for path, content in self.files.items():
             (root / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-            (root / path.lstrip("/")).write_text(text)
+            (root / path.lstrip("/")).write_bytes(content.encode() if isinstance(content, str) else content)
         (root / "DEBIAN/control").write_text(self.control())
         if self.conffiles:
             (root / "DEBIAN/conffiles").write_text("".join(f"{path}\n" for path in self.conffiles))

@@ -31,6 +31,7 @@ def bare(lab: Lab, amd: Amd) -> None:
     packages = " ".join(package.name for package in rocm.PACKAGES)
     lab.ssh(
         f"dpkg --configure -a; dpkg --purge {packages}; rm -f {' '.join(rocm.FILES)} /etc/profile.d/strixkit-rocm.sh; "
+        f"rm -f {rocm.LOADER}; ldconfig; "
         f"echo 'deb [signed-by=/x] {amd.server.url}/good noble main' > /etc/apt/sources.list.d/rocm.list"
     )
     rocm.wish(lab, "7.2")
@@ -41,7 +42,7 @@ def test_on(lab: Lab, amd: Amd, interrupt: str) -> None:
     bare(lab, amd)
     assert lab.deploy().ok
     points = points_of(lab)
-    for words in ("fetching", "trying", *(f"writing {path}" for path in rocm.FILES), "apt-get install"):
+    for words in ("fetching", "trying", *(f"writing {path}" for path in rocm.FILES), "apt-get install", rocm.LOADER):
         assert any(words in point for point in points), words
     for point in points:
         bare(lab, amd)
@@ -49,6 +50,7 @@ def test_on(lab: Lab, amd: Amd, interrupt: str) -> None:
         _converges(lab, point)
         assert set(rocm.there(lab)) == set(rocm.FILES), point
         assert set(rocm.versions(lab, *rocm.NAMES)) == set(rocm.NAMES), point
+        assert rocm.loaded_from(lab, amd) == rocm.LIBRARY, point
     is_good(lab, "rocm on")
 
 
@@ -59,7 +61,7 @@ def test_off(lab: Lab, amd: Amd, interrupt: str) -> None:
     rocm.wish(lab, "none")
     assert lab.deploy().ok
     points = points_of(lab)
-    for words in (*(f"removing {path}" for path in rocm.FILES), "apt-get purge"):
+    for words in (*(f"removing {path}" for path in rocm.FILES), "apt-get purge", rocm.LOADER):
         assert any(words in point for point in points), words
     for point in points:
         rocm.wish(lab, "7.2")
@@ -69,6 +71,7 @@ def test_off(lab: Lab, amd: Amd, interrupt: str) -> None:
         _converges(lab, point)
         assert rocm.there(lab) == [], point
         assert rocm.versions(lab, *rocm.NAMES) == {}, point
+        assert "/opt/rocm" not in lab.ssh("ldconfig -p"), point
     is_good(lab, "rocm off")
 
 

@@ -10,6 +10,7 @@ import pytest
 from strixkit.errors import InputError
 from tests.box import rocm
 from tests.box.aptrepo import Package
+from tests.box.interruptions import power_cut
 from tests.box.lab import Lab
 from tests.box.rocm import Amd
 
@@ -27,11 +28,16 @@ def lab(boxes, client: Path, tiny_model: Path, amd: Amd) -> Lab:
 @pytest.fixture(autouse=True)
 def _clean(lab: Lab, amd: Amd) -> None:
     """Each test begins on a box that never saw ROCm."""
+    clean(lab, amd)
+
+
+def clean(lab: Lab, amd: Amd) -> None:
+    """Take all of it away, by hand."""
     amd.offer()
     lab.ssh(
-        f"rm -f {' '.join(rocm.FILES)} /etc/profile.d/strixkit-rocm.sh; "
+        f"rm -f {' '.join(rocm.FILES)} {rocm.LOADER} /etc/profile.d/strixkit-rocm.sh; "
         "apt-get purge -y --auto-remove rocm-hip-runtime-dev rocblas-dev rocminfo hsa-rocr >/dev/null 2>&1; "
-        "dpkg --purge amdgpu-install amdvlk >/dev/null 2>&1; true"
+        "dpkg --purge amdgpu-install amdvlk >/dev/null 2>&1; ldconfig; true"
     )
     rocm.wish(lab, "7.2")
 
@@ -56,6 +62,85 @@ def test_key_source_pin_and_packages(lab: Lab, amd: Amd) -> None:
     # What apt itself checks against: the one key, readable for its own user.
     assert lab.ssh(f"stat -c %a {rocm.FILES[0]}").strip() == "644"
     lab.ssh("apt-get update --error-on=any")
+
+
+CACHE = f"library_path:{rocm.LOADER}"
+
+
+def found_in_the_cache(lab: Lab) -> dict[str, str]:
+    """What the plan of a deploy that is done at once says of the loader."""
+    outcome = lab.deploy()
+    assert outcome.ok, (outcome.error, outcome.log)
+    return fields([change for change in outcome.changes if change.resource == CACHE])
+
+
+def test_a_program_that_is_built_finds_amds_libraries_by_the_loader(lab: Lab, amd: Amd) -> None:
+    assert rocm.loaded_from(lab, amd) == "not found"
+    assert found_in_the_cache(lab) == {"presence": "absent"}
+    assert rocm.loaded_from(lab, amd) == rocm.LIBRARY
+    lab.ssh("/root/program")
+    assert lab.deploy().changes == []
+    # A later update of a package, whose own trigger is none of ours.
+    lab.ssh(
+        f"cd /opt/rocm/lib && LC_ALL=C sed s/libhsa-runtime64.so.1/libhsa-runtime64.so.2/ {rocm.LIBRARY} > libnew.so.2"
+    )
+    assert found_in_the_cache(lab) == {"loader's cache": "without libhsa-runtime64.so.2"}
+    assert lab.deploy().changes == []
+    lab.ssh("rm /opt/rocm/lib/libnew.so.2 /opt/rocm/lib/libhsa-runtime64.so.2")
+    assert lab.deploy().changes == []
+    rocm.wish(lab, "none")
+    assert found_in_the_cache(lab)["presence"] == "file"
+    assert rocm.loaded_from(lab, amd) == "not found"
+    assert "/opt/rocm" not in lab.ssh("ldconfig -p")
+    assert lab.deploy().changes == []
+
+
+def test_a_folder_that_is_not_there_is_no_difference(lab: Lab, amd: Amd) -> None:
+    """And what comes into it later is found by the same deploy."""
+    assert lab.deploy().ok
+    lab.ssh("apt-get purge -y --auto-remove hsa-rocr && ldconfig && [ ! -e /opt/rocm/lib ]")
+    outcome = lab.deploy()
+    assert outcome.ok, (outcome.error, outcome.log)
+    assert CACHE not in {change.resource for change in outcome.changes}
+    assert rocm.loaded_from(lab, amd) == rocm.LIBRARY
+    assert lab.deploy().changes == []
+
+
+def test_what_anothers_file_names_stays_known(lab: Lab, amd: Amd) -> None:
+    """AMD's packages of some releases have a file, by the folder's name without links."""
+    other = "/etc/ld.so.conf.d/10-rocm-opencl.conf"
+    assert lab.deploy().ok
+    lab.ssh(
+        f"mv /opt/rocm /opt/rocm-7.2.4 && ln -s rocm-7.2.4 /opt/rocm && echo /opt/rocm-7.2.4/lib > {other}; ldconfig"
+    )
+    try:
+        assert rocm.loaded_from(lab, amd) == rocm.LIBRARY.replace("/rocm/", "/rocm-7.2.4/")
+        assert lab.deploy().changes == []
+        lab.ssh(f"rm {rocm.LOADER} && ldconfig")
+        assert found_in_the_cache(lab) == {"presence": "absent"}
+        assert lab.deploy().changes == []
+    finally:
+        lab.ssh(f"rm -f {other} /opt/rocm && mv /opt/rocm-7.2.4 /opt/rocm; ldconfig")
+
+
+@pytest.mark.parametrize("choice", ["7.2", "none"])
+def test_power_that_goes_between_the_file_and_the_cache(lab: Lab, amd: Amd, choice: str) -> None:
+    assert lab.deploy().ok
+    if choice == "none":
+        rocm.wish(lab, choice)
+        assert lab.deploy().ok
+    [point] = [point for point in lab.points() if point.endswith(f":ldconfig:{CACHE}")]
+    clean(lab, amd)
+    if choice == "none":
+        assert lab.deploy().ok
+        rocm.wish(lab, choice)
+    power_cut(lab, point)
+    found = lab.ssh(f"ls {rocm.LOADER} 2>/dev/null; ldconfig -p | grep -c /opt/rocm", check=False).split()
+    assert found == ([rocm.LOADER, "0"] if choice == "7.2" else ["1"])
+    seen = "without" if choice == "7.2" else "with"
+    assert found_in_the_cache(lab) == {"loader's cache": f"{seen} libhsa-runtime64.so.1"}
+    assert rocm.loaded_from(lab, amd) == (rocm.LIBRARY if choice == "7.2" else "not found")
+    assert lab.deploy().changes == []
 
 
 def test_the_pin_makes_amds_package_win_over_a_higher_version_of_the_distribution(lab: Lab, amd: Amd) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from typing import Any, Callable, Dict, List, Tuple
 
+from strixkit.remote.agent import loader
 from strixkit.remote.agent.atomic import read_text
 
 Report = Callable[[str], None]
@@ -125,6 +126,7 @@ def install(step: Dict[str, Any], report: Report) -> None:
     _complete(report)
     report("apt-get install " + " ".join(names))
     apt_get(*INSTALL, "--", *names)
+    loader.refresh()  # dpkg's trigger does it for Debian's own folders, and not every package elsewhere has one
 
 
 def _complete(report: Report) -> None:

@@ -15,6 +15,7 @@ from strixkit.remote.agent import (
     credentials,
     hashes,
     journal,
+    loader,
     paths,
     purge,
     repository,
@@ -131,6 +132,12 @@ def artifact(question: Question) -> Answer:
     return answer
 
 
+def library_path(question: Question) -> Answer:
+    """A file that names folders of libraries, and what of them the loader's cache lacks or still has."""
+    file = path({"path": question["path"], "hash": True})
+    return {"file": file, **loader.differences([str(folder) for folder in question["folders"]])}
+
+
 def absent_packages(question: Question) -> Answer:
     """Packages that must not be there, as far as they are, and what would go with them."""
     return purge.unwanted([str(name) for name in question["names"]], bool(question["purge"]))
@@ -150,6 +157,7 @@ SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
     "artifact": artifact,
     "absent_packages": absent_packages,
     "apt_repository": repository.observe,
+    "library_path": library_path,
     "modules": modules,
     "variable": variables.observe,
     "tuned": tuning.tuned,

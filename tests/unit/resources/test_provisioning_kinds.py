@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from strixkit.resources.absent_packages import AbsentPackages
 from strixkit.resources.apt_repository import AptRepository
 from strixkit.resources.base import Resource, Risk, Step
 from strixkit.resources.daemon import Daemon
+from strixkit.resources.library_path import LibraryPath
 from strixkit.resources.power_profile import PowerProfile
 from strixkit.resources.unset_variable import UnsetVariable
 
@@ -179,3 +182,53 @@ def test_nothing_goes_that_is_on_hold_or_of_which_apt_cannot_say_what_goes_along
     assert str(wanted.refuse({**found, "fault": "E: no", "held": ["b"]})).endswith(
         "E: no (on hold: b); on the box: apt-mark unhold b"
     )
+
+
+LIBRARIES = LibraryPath(name="strixkit-rocm", folders=("/opt/rocm/lib", "/opt/x"))
+NO_LIBRARIES = LIBRARIES.model_copy(update={"present": False})
+
+
+def loader(*, file: bool, missing: Sequence[str] = (), stale: Sequence[str] = ()) -> dict[str, Any]:
+    content = b"/opt/rocm/lib\n/opt/x\n"
+    there = {"type": "file", "owner": "root", "group": "root", "mode": 0o644}
+    there |= {"sha256": hashlib.sha256(content).hexdigest(), "text": content.decode()}
+    return {"file": there if file else {"type": "absent"}, "missing": list(missing), "stale": list(stale)}
+
+
+@pytest.mark.parametrize(
+    ("wish", "answer", "found", "steps"),
+    [
+        (LIBRARIES, {"file": False}, {"presence": "absent"}, ["write", "ldconfig"]),
+        (LIBRARIES, {"file": True, "missing": ("a",)}, {"loader's cache": "without a"}, ["ldconfig"]),
+        (LIBRARIES, {"file": True, "missing": "abcde"}, {"loader's cache": "without a, b, c and 2 more"}, ["ldconfig"]),
+        # Of a release before this one, say: not in the way of what is there.
+        (LIBRARIES, {"file": True, "stale": ("a",)}, {}, []),
+        (LIBRARIES, {"file": True}, {}, []),
+        (NO_LIBRARIES, {"file": False}, {}, []),
+        (NO_LIBRARIES, {"file": True}, {"presence": "file"}, ["remove", "ldconfig"]),
+        (NO_LIBRARIES, {"file": False, "stale": ("a",)}, {"loader's cache": "with a"}, ["ldconfig"]),
+        # What another file names.
+        (NO_LIBRARIES, {"file": False, "missing": ("a",)}, {}, []),
+    ],
+)  # fmt: skip
+def test_a_folder_of_libraries_counts_when_the_loaders_cache_has_them(
+    wish: LibraryPath, answer: dict[str, Any], found: dict[str, str], steps: list[str]
+) -> None:
+    given = loader(**answer)
+    changes = wish.diff(given)
+    assert {change.field: change.found for change in changes} == found
+    assert {change.resource for change in changes} <= {"library_path:/etc/ld.so.conf.d/strixkit-rocm.conf"}
+    if changes:
+        assert [step.step for step in wish.steps(given)] == steps
+
+
+def test_a_bare_machine_knows_no_folder_of_libraries() -> None:
+    assert [change.field for change in LIBRARIES.diff(LIBRARIES.absent())] == ["presence"]
+    assert NO_LIBRARIES.diff(NO_LIBRARIES.absent()) == ()
+    assert "a directory" in str(LIBRARIES.refuse({"file": {"type": "directory", "owner": "root"}}))
+
+
+@pytest.mark.parametrize("fields", [{"name": "../x"}, {"folders": ()}, {"folders": ("lib",)}, {"folders": ("/a\n/b",)}])
+def test_nothing_but_folders_gets_into_the_loaders_file(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LibraryPath(**{"name": "x", "folders": ("/opt/x",), **fields})

@@ -18,6 +18,7 @@ from strixkit.resources.base import Resource
 from strixkit.resources.directory import Directory
 from strixkit.resources.file import File
 from strixkit.resources.key import Key
+from strixkit.resources.library_path import LibraryPath
 from strixkit.resources.packages import Packages
 from strixkit.resources.release import Release
 from strixkit.resources.symlink import Symlink
@@ -58,6 +59,7 @@ def test_every_kind_has_one(cls: type[Resource]) -> None:
         (Symlink(path=ODD, target="/x"), ["rm", ODD]),
         (Packages(label="x", names=("gcc", "g++-14")), ["apt-get", "remove", "gcc", "g++-14"]),
         (User(name="llama"), ["userdel", "llama"]),
+        (LibraryPath(name="x", folders=(ODD,)), ["rm", "/etc/ld.so.conf.d/x.conf;", "ldconfig"]),
     ],
 )
 def test_a_line_names_exactly_the_thing(resource: Resource, words: list[str]) -> None:

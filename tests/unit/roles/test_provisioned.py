@@ -20,6 +20,7 @@ from strixkit.resources.apt_repository import AptRepository
 from strixkit.resources.base import Resource
 from strixkit.resources.daemon import Daemon
 from strixkit.resources.file import File
+from strixkit.resources.library_path import LibraryPath
 from strixkit.resources.packages import Packages
 from strixkit.resources.power_profile import PowerProfile
 from strixkit.resources.unset_variable import UnsetVariable
@@ -67,6 +68,41 @@ def test_ubuntu_2604_has_its_archives_rocm() -> None:
     found = desired("ubuntu-26.04")
     assert of(found, AptRepository) == {}
     assert "libamdhip64-dev" in of(found, Packages)["rocm-distribution"].names
+
+
+LOADER = "/etc/ld.so.conf.d/strixkit-rocm.conf"
+
+
+@pytest.mark.parametrize(
+    ("distribution", "choice", "folders"),
+    [
+        ("ubuntu-24.04", None, ("/opt/rocm/lib",)),
+        ("ubuntu-24.04", "7.2", ("/opt/rocm/lib",)),
+        ("debian-13", "10.0", ("/opt/rocm/core-10.0/lib", "/opt/rocm/core-10.0/lib/rocm_sysdeps/lib")),
+    ],
+)
+def test_the_loader_is_told_of_amds_libraries_after_the_packages(
+    distribution: str, choice: str | None, folders: tuple[str, ...]
+) -> None:
+    found = desired(distribution, rocm=choice)
+    wish = of(found, LibraryPath)[LOADER]
+    assert (wish.folders, wish.present) == (folders, True)
+    ids = [resource.id for resource in found.resources]
+    assert ids.index(wish.id) > max(at for at, name in enumerate(ids) if name.startswith("packages:rocm-"))
+
+
+@pytest.mark.parametrize("choice", ["none", "distribution"])
+def test_the_loader_forgets_what_another_choice_had(choice: str) -> None:
+    found = desired("ubuntu-26.04", rocm=choice)
+    wish = of(found, LibraryPath)[LOADER]
+    assert not wish.present
+    assert wish.reason == f"strix_rocm: {choice}"
+    assert "/opt/rocm/core-10.0/lib" in wish.folders
+
+
+@pytest.mark.parametrize("distribution", ["ubuntu-26.04", "debian-13", "fedora-43"])
+def test_the_distributions_own_libraries_need_no_word(distribution: str) -> None:
+    assert of(desired(distribution), LibraryPath) == {}
 
 
 @pytest.mark.parametrize("distribution", ["debian-13", "debian-forky"])
