@@ -65,11 +65,14 @@ TOY = {
 
 
 class Repository:
-    """A repository with the branch `main`; `url` is what a box reaches it by, while it is `reachable`."""
+    """A repository with the branch `main`; `url` is what a box reaches it by, while it is `reachable`.
+
+    moved: URL from which it is redirected to `url`, or to `elsewhere`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.url = ""
+        self.url = self.moved = self.elsewhere = ""
         self.reachable = True
         folder.mkdir(parents=True)
         self.git("init", "--quiet", "--initial-branch=main")
@@ -107,6 +110,13 @@ class _Backend(http.server.BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
             return
         path, _, query = self.path.partition("?")
+        if path.startswith("/moved/"):
+            self.send_response(HTTPStatus.FOUND)
+            end = path.removeprefix("/moved")
+            self.send_header("Location", f"{self.repository.elsewhere or self.repository.url}{end}?{query}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         length = self.headers.get("Content-Length", "0")
         environment = {
             "GIT_PROJECT_ROOT": str(self.repository.folder.parent),
@@ -143,7 +153,8 @@ def serving(folder: Path) -> Iterator[Repository]:
     """A new repository, served until the end."""
     toy = Repository(folder / "toy")
     with http.server.ThreadingHTTPServer(("", 0), partial(_Backend, toy)) as server:
-        toy.url = f"http://{network.GATEWAY}:{server.server_address[1]}/toy/.git"
+        here = f"http://{network.GATEWAY}:{server.server_address[1]}"
+        toy.url, toy.moved = f"{here}/toy/.git", f"{here}/moved"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield toy

@@ -7,11 +7,12 @@ import hashlib
 import io
 import os
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from strixkit import sandbox
-from tests.box import builder
+from tests.box import builder, gitserver
 from tests.box.builder import CACHE, Builder, Message
 
 pytestmark = [pytest.mark.box]
@@ -113,6 +114,24 @@ def test_without_a_network(building: Builder, commit: str) -> None:
     finally:
         building.toy.reachable = True
     assert building.run(building.spec(new))["ok"]
+
+
+def test_a_repository_that_has_moved(building: Builder, tmp_path: Path) -> None:
+    """On its server; another one gets no request for an object, even if it has the commit."""
+    new = building.toy.commit({}, "moved")
+    spec = building.spec(new)
+    spec["source"]["repository"] = building.toy.moved
+    with gitserver.serving(tmp_path) as other:
+        other.git("pull", "--quiet", str(building.toy.folder), "main")
+        building.toy.elsewhere = other.url
+        try:
+            for _ in range(2):
+                error = building.run(spec)["error"]
+                assert f"{building.toy.moved} is redirected to another server, '{other.url}" in error
+                assert "write it as repository:" in error
+        finally:
+            building.toy.elsewhere = ""
+    assert building.run(spec)["ok"]
 
 
 def test_a_repository_that_would_run_something(building: Builder, commit: str) -> None:

@@ -91,6 +91,16 @@ def test_what_git_says() -> None:
     assert fetch.said([]) == "git said nothing"
 
 
+def test_another_server_is_not_followed() -> None:
+    url = "https://example.org/a.git"
+    assert fetch.redirected(url, ["From https://example.org/b.git"]) == url
+    moved = ["warning: redirecting to https://example.org/b.git/", f"{'a' * 40}\trefs/heads/main"]
+    assert fetch.redirected(url, moved) == "https://example.org/b.git/"
+    for other in ("https://example.net/a.git", "http://example.org/a.git", "https://example.org:8443/a.git"):
+        with pytest.raises(BuildError, match=r"is redirected to another server, '.*', and is not followed\n  next: "):
+            fetch.redirected(url, [f"warning: redirecting to {other}"])
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from typing import Dict, List
+from typing import Dict, List, Tuple
+from urllib.parse import urlsplit
 
 from strixkit.remote.agent.build import faults, git, unit, work
 from strixkit.remote.agent.build.errors import BuildError
@@ -15,6 +16,7 @@ from strixkit.remote.agent.report import Report
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 URL = re.compile(r"(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.][^\s:\x00-\x1f\x7f]*@[^\s\x00-\x1f\x7f]+")
 REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+REDIRECT = re.compile(r"warning: redirecting to (\S+)")
 LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\s+(refs/\S+)")
 
 
@@ -35,11 +37,21 @@ def fetch(spec: Spec, report: Report) -> None:
     open_mirror(mirror)
     if has(mirror, commit):
         return
-    if _get(spec, mirror, commit, report) or (
-        discard_if_damaged(mirror, contents=False) and _get(spec, mirror, commit, report)
-    ):
+    names = ["refs/heads/" + ref, "refs/tags/" + ref, "refs/tags/" + ref + "^{}"]
+    there, now = _look(spec, here, mirror, names, report)
+    if _get(spec, mirror, there, commit, report):
         return
-    _explain(spec, here, mirror, report)
+    if discard_if_damaged(mirror, contents=False) and _get(spec, mirror, there, commit, report):
+        return
+    name = next((name for name in names if name in now), "")
+    # A server that gives no commit by its hash gives its ref.
+    if name and _get(spec, mirror, there, name.replace("^{}", ""), report):
+        return
+    raise BuildError(
+        "the lock wants commit %s of %s, which is not in %s any more; %s\n"
+        "  next: invoke lock, which takes what is there now, then the same command again"
+        % (commit, ref, url, "%s is at %s now" % (ref, now[name]) if name else "and there is no %s there" % ref)
+    )
 
 
 def has(mirror: str, commit: str) -> bool:
@@ -79,40 +91,51 @@ def _run(spec: Spec, mirror: str, words: "List[str]", report: Report) -> unit.En
     return unit.run(work.unit(spec), command, work.of(spec).log, report)
 
 
-def _get(spec: Spec, mirror: str, commit: str, report: Report, what: str = "") -> bool:
-    """Fetch the commit, or what else is named; returns whether the commit is there then."""
-    url = str(spec["source"]["repository"])
-    refspec = "+%s:refs/strixkit/%s" % (what or commit, commit)
+def _look(spec: Spec, here: Work, mirror: str, names: "List[str]", report: Report) -> "Tuple[str, Dict[str, str]]":
+    """Where the repository is, and its refs of these names. Raises BuildError: no way to it, or to another server.
+
+    Only this follows a redirect: what is fetched comes from the server that the lock names, or from nowhere.
+    """
+    source = spec["source"]
+    url = str(source["repository"])
+    ended = _run(spec, mirror, ["-c", "http.followRedirects=initial", "ls-remote", "--", url, *names], report)
+    there = redirected(url, ended.lines)
+    if not ended.ok:
+        raise BuildError(
+            "cannot fetch %s: %s\n  the lock wants commit %s of %s, and this box does not have it yet\n"
+            "  next: let the box reach the repository, then the same command again; log: %s"
+            % (url, said(ended.lines), source["commit"], source["ref"], here.log),
+            ended.lines[-10:],
+        )
+    return there, refs(ended.lines)
+
+
+def redirected(url: str, lines: "List[str]") -> str:
+    """The URL that git was sent to on the same server, or `url`. Raises BuildError for another server.
+
+    As the controller's when the lock is made (strixkit/sources/git.py).
+    """
+    found = next(filter(None, map(REDIRECT.fullmatch, lines)), None)
+    if found is None:
+        return url
+    here, there = urlsplit(url), urlsplit(found[1])
+    if (here.scheme, here.netloc) != (there.scheme, there.netloc):
+        raise BuildError(
+            "%s is redirected to another server, %r, and is not followed\n"
+            "  next: if that is meant, write it as repository: in the runtime's file, and invoke lock" % (url, found[1])
+        )
+    return found[1]
+
+
+def _get(spec: Spec, mirror: str, url: str, what: str, report: Report) -> bool:
+    """Fetch the commit by its hash or by the name of a ref; returns whether the commit is there then."""
+    commit = str(spec["source"]["commit"])
+    refspec = "+%s:refs/strixkit/%s" % (what, commit)
     options = ["--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
     ended = _run(spec, mirror, ["fetch", *options, "--", url, refspec], report)
     if faults.no_space(ended.lines):
         raise work.no_room(mirror, ended.lines[-10:])
     return has(mirror, commit)
-
-
-def _explain(spec: Spec, here: Work, mirror: str, report: Report) -> None:
-    """Find out why the commit did not come. Returns if it does, by the name of its ref; raises BuildError otherwise."""
-    source = spec["source"]
-    url, ref, commit = str(source["repository"]), str(source["ref"]), str(source["commit"])
-    names = ["refs/heads/" + ref, "refs/tags/" + ref, "refs/tags/" + ref + "^{}"]
-    ended = _run(spec, mirror, ["ls-remote", "--", url, *names], report)
-    wanted = "the lock wants commit %s of %s" % (commit, ref)
-    if not ended.ok:
-        raise BuildError(
-            "cannot fetch %s: %s\n  %s, and this box does not have it yet\n"
-            "  next: let the box reach the repository, then the same command again; log: %s"
-            % (url, said(ended.lines), wanted, here.log),
-            ended.lines[-10:],
-        )
-    now = refs(ended.lines)
-    name = next((name for name in names if name in now), "")
-    # A server that gives no commit by its hash gives its ref.
-    if name and _get(spec, mirror, commit, report, name.replace("^{}", "")):
-        return
-    raise BuildError(
-        "%s, which is not in %s any more; %s\n  next: invoke lock, which takes what is there now, then the same command"
-        " again" % (wanted, url, "%s is at %s now" % (ref, now[name]) if name else "and there is no %s there" % ref)
-    )
 
 
 def said(lines: "List[str]") -> str:

@@ -17,6 +17,7 @@ SETTINGS = (
     "core.fsmonitor=false",
     "core.fsync=all",  # what a power cut leaves is a repository
     "protocol.ext.allow=never",
+    "http.followRedirects=false",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
     "gc.auto=0",
