@@ -44,9 +44,13 @@ def fetch(spec: Spec, report: Report) -> None:
     if discard_if_damaged(mirror, contents=False) and _get(spec, mirror, there, commit, report):
         return
     name = next((name for name in names if name in now), "")
-    # A server that gives no commit by its hash gives its ref.
-    if name and _get(spec, mirror, there, name.replace("^{}", ""), report):
-        return
+    if name:
+        # A server that gives no commit by its hash gives its ref.
+        ended = _ask_for(spec, mirror, there, name.replace("^{}", ""), report)
+        if has(mirror, commit):
+            return
+        if not ended.ok:
+            raise _unfetched(spec, here, ended)
     raise BuildError(
         "the lock wants commit %s of %s, which is not in %s any more; %s\n"
         "  next: invoke lock, which takes what is there now, then the same command again"
@@ -101,13 +105,19 @@ def _look(spec: Spec, here: Work, mirror: str, names: "List[str]", report: Repor
     ended = _run(spec, mirror, ["-c", "http.followRedirects=initial", "ls-remote", "--", url, *names], report)
     there = redirected(url, ended.lines)
     if not ended.ok:
-        raise BuildError(
-            "cannot fetch %s: %s\n  the lock wants commit %s of %s, and this box does not have it yet\n"
-            "  next: let the box reach the repository, then the same command again; log: %s"
-            % (url, said(ended.lines), source["commit"], source["ref"], here.log),
-            ended.lines[-10:],
-        )
+        raise _unfetched(spec, here, ended)
     return there, refs(ended.lines)
+
+
+def _unfetched(spec: Spec, here: Work, ended: unit.Ended) -> BuildError:
+    """The error for a repository that gives nothing, in git's words."""
+    source = spec["source"]
+    return BuildError(
+        "cannot fetch %s: %s\n  the lock wants commit %s of %s, and this box does not have it yet\n"
+        "  next: let the box reach the repository, then the same command again; log: %s"
+        % (source["repository"], said(ended.lines), source["commit"], source["ref"], here.log),
+        ended.lines[-10:],
+    )
 
 
 def redirected(url: str, lines: "List[str]") -> str:
@@ -129,13 +139,19 @@ def redirected(url: str, lines: "List[str]") -> str:
 
 def _get(spec: Spec, mirror: str, url: str, what: str, report: Report) -> bool:
     """Fetch the commit by its hash or by the name of a ref; returns whether the commit is there then."""
+    _ask_for(spec, mirror, url, what, report)
+    return has(mirror, str(spec["source"]["commit"]))
+
+
+def _ask_for(spec: Spec, mirror: str, url: str, what: str, report: Report) -> unit.Ended:
+    """Fetch the commit by its hash or by the name of a ref. Raises BuildError when there is no room for it."""
     commit = str(spec["source"]["commit"])
     refspec = "+%s:refs/strixkit/%s" % (what, commit)
     options = ["--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"]
     ended = _run(spec, mirror, ["fetch", *options, "--", url, refspec], report)
     if faults.no_space(ended.lines):
         raise work.no_room(mirror, ended.lines[-10:])
-    return has(mirror, commit)
+    return ended
 
 
 def said(lines: "List[str]") -> str:
