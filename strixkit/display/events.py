@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from strixkit.display.counted import Tenths, bar, share
 from strixkit.display.text import change_line, clean, one_line
 from strixkit.engine.events import Emit, Event, ignore
 
@@ -57,10 +58,13 @@ class _Plain:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._tenths = Tenths()
 
     def emit(self, event: Event) -> None:
-        if event.kind in MARKS:
-            with self._lock:
+        if event.kind not in MARKS:
+            return
+        with self._lock:
+            if event.kind != "progress" or self._tenths.worth(event.host, event.resource, event.text):
                 self._print(f"{event.host}  {_line(event)}")
 
     def _print(self, line: str) -> None:
@@ -109,5 +113,8 @@ class _Live:
 
         table = Table.grid(padding=(0, 2))
         for host, (resource, text) in self._rows.items():
-            table.add_row(Text(host, "bold"), Text(resource), Text(text, "dim"))
+            done = share(text)
+            table.add_row(
+                Text(host, "bold"), Text(resource), Text("" if done is None else bar(done)), Text(text, "dim")
+            )
         return table
