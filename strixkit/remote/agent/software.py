@@ -13,7 +13,7 @@ DEBIAN = (
     *("rocm", "rocm-core", "rocm-hip-*", "rocminfo", "hipcc", "libamdhip64-*", "amdrocm*", "amdgpu-*"),
     *("hipblas", "hipblas-dev", "rocblas", "rocblas-dev", "libhipblas-dev", "librocblas-dev"),
     *("g++", "g++-[0-9]*", "gcc", "binutils", "cmake", "ninja-build", "make", "ccache", "git", "pkg-config", "pkgconf"),
-    *("libc6-dev", "libssl-dev", "rocm-llvm*", "rocm-device-libs*"),
+    *("libc6-dev", "libssl-dev", "nlohmann-json3-dev", "rocm-llvm*", "rocm-device-libs*"),
     *("tuned", "power-profiles-daemon", "tlp", "sudo", "sudo-rs"),
 )
 FEDORA = (
@@ -22,7 +22,7 @@ FEDORA = (
     *("rocm-core", "rocm-hip", "rocm-hip-devel", "rocm-runtime", "rocminfo", "hipcc", "amdrocm*", "amdgpu-*"),
     *("hipblas", "hipblas-devel", "rocblas", "rocblas-devel"),
     *("gcc-c++", "gcc", "binutils", "cmake", "ninja-build", "make", "ccache", "git-core", "pkgconf-pkg-config"),
-    *("glibc-devel", "openssl-devel"),
+    *("glibc-devel", "openssl-devel", "json-devel"),
     *("tuned", "tuned-ppd", "power-profiles-daemon", "tlp", "sudo", "sudo-rs"),
 )
 COMPILER = "/usr/bin/c++"  # what CMake takes by itself; a link to g++-15 or clang++-19
