@@ -62,6 +62,8 @@ def observe(session: Conversation, resources: Sequence[Resource]) -> Plan:
 def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) -> Outcome:
     """Make the host as wished, in as many stages as the wishes need, and look again after each.
 
+    What a stage's steps have made different, and nothing had changed before, is for the next stage.
+
     Raises StrixError only before the first job has ended; later it is the outcome's error, beside what was changed.
     """
     outcome = Outcome(session.host)
@@ -70,14 +72,17 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
     for _ in range(MAX_STAGES + (1 if job.reboot else 0)):
         try:
             desired, plan = look(session, describe, emit, only=False)
-            outcome.notes, outcome.shown, outcome.pending = list(desired.notes), desired.shown, list(plan.pending)
+            outcome.notes, outcome.shown = list(desired.notes), desired.shown
+            outcome.remaining, outcome.pending = list(plan.todo), list(plan.pending)
             if expected:
                 _after_reboot(session.host, plan, expected, emit, outcome)
                 expected = []
             if plan.todo:
                 apply(session, plan, job, emit, outcome)
-            if outcome.error or outcome.remaining:
+            if outcome.error or _failed(outcome):
                 break
+            if outcome.remaining:
+                continue  # differences that the steps have made, e.g. an old build that no release uses any more
             if job.reboot and outcome.pending and not rebooted:
                 rebooted = True
                 _reboot(session, outcome.pending, job, emit, outcome)
@@ -100,6 +105,11 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
             break
     outcome.round_trips = session.round_trips
     return outcome
+
+
+def _failed(outcome: Outcome) -> bool:
+    """Whether something that this run has changed still differs."""
+    return bool({change.resource for change in outcome.remaining} & {change.resource for change in outcome.changes})
 
 
 def _reboot(session: Conversation, pending: Sequence[Change], job: Job, emit: Emit, outcome: Outcome) -> None:

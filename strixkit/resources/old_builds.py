@@ -12,7 +12,7 @@ KEEP = 3
 
 
 class OldBuilds(Resource):
-    """Of all builds of a runtime those stay that a kept release uses, the wanted one, and the newest `keep`."""
+    """Of all builds of a runtime those stay that a kept release uses, and the newest `keep` with the wanted one."""
 
     kind: ClassVar[str] = "old_builds"
     name: str
@@ -49,6 +49,7 @@ class OldBuilds(Resource):
         return "(nothing: invoke build makes one again)"
 
     def _superfluous(self, answer: Answer) -> list[str]:
-        newest_first = sorted(answer["builds"], key=lambda item: str(item["built"]), reverse=True)
-        old = newest_first[self.keep :]
-        return [str(item["id"]) for item in old if not item["used_by"] and item["id"] != self.wanted]
+        """The wanted one counts as the newest, whether it is there yet or not: so what goes is known beforehand."""
+        others = [item for item in answer["builds"] if item["id"] != self.wanted]
+        newest_first = sorted(others, key=lambda item: str(item["built"]), reverse=True)
+        return [str(item["id"]) for item in newest_first[self.keep - 1 :] if not item["used_by"]]

@@ -54,6 +54,17 @@ def _row(number: int, *used_by: str) -> dict[str, Any]:
 def test_of_old_builds_those_go_that_no_release_uses_and_that_are_not_new() -> None:
     rows = [_row(1), _row(2, "main/abc"), _row(3), _row(4), _row(5), _row(6)]
     wish = OldBuilds(name="r", wanted=_row(1)["id"])
-    assert [change.field for change in wish.diff({"builds": rows})] == [_row(3)["id"]], "1 is wanted, 2 is in use"
-    assert [step.arguments for step in wish.steps({"builds": rows})] == [{"id": _row(3)["id"]}]
-    assert wish.diff({"builds": rows[3:]}) == ()
+    going = [_row(4)["id"], _row(3)["id"]]
+    assert [change.field for change in wish.diff({"builds": rows})] == going, "1 is wanted, 2 is in use"
+    assert [step.arguments for step in wish.steps({"builds": rows})] == [{"id": name} for name in going]
+    assert wish.diff({"builds": [*rows[:2], *rows[4:]]}) == ()
+
+
+def test_what_a_build_makes_superfluous_goes_in_the_same_run() -> None:
+    """What is there after it is what is wanted: otherwise the run that makes the fourth build has failed."""
+    rows = [_row(1), _row(2), _row(3)]
+    wish = OldBuilds(name="r", wanted=_row(4)["id"])
+    assert [change.field for change in wish.diff({"builds": rows})] == [_row(1)["id"]]
+    assert wish.diff({"builds": [*rows[1:], _row(4)]}) == ()
+    only = OldBuilds(name="r", wanted=_row(4)["id"], keep=1)
+    assert [change.field for change in only.diff({"builds": rows[2:]})] == [_row(3)["id"]]
