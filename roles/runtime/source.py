@@ -16,7 +16,7 @@ from strixkit.errors import InputError
 from strixkit.host import builds
 from strixkit.host.context import STATE, USER, HostContext, environment_of
 from strixkit.host.golden import golden_of
-from strixkit.host.provision import CONTAINER
+from strixkit.host.provision import no_gpu_by_nature
 from strixkit.host.sandbox import sandbox
 from strixkit.resources.artifact import Artifact
 from strixkit.resources.base import Resource
@@ -118,7 +118,7 @@ def _verify(host: HostContext, entry: GitRuntime, source: builds.SourceState, go
     return {
         "commit": source.commit,
         "devices": devices,
-        "software": embedded(host),
+        "software": no_gpu_by_nature(host.facts),
         "user": USER,
         "sandbox": sandbox(),
         "environment": {device: environment_of(host.runtime, host.host, device) for device in devices},
@@ -139,11 +139,6 @@ def _wait(host: HostContext, why: str) -> None:
         host.notes.append(why)
     else:
         host.wait(why)
-
-
-def embedded(host: HostContext) -> bool:
-    """A box that has no GPU by its nature: only there a device that computes in software will do."""
-    return bool(host.facts.simulated) or (host.facts.virtualization == CONTAINER and host.facts.gpu is None)
 
 
 def builder() -> Iterator[Resource]:

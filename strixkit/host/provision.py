@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from strixkit.host.context import HostContext
-from strixkit.planner.facts import Setting
+from strixkit.planner.facts import Facts, Setting
 from strixkit.resources.base import Resource
 from strixkit.resources.packages import Packages
 from strixkit.resources.unset_variable import UnsetVariable
@@ -25,6 +25,11 @@ def packages(host: HostContext, label: str, names: Sequence[str], reason: str) -
         missing = [name for name in names if name not in host.facts.packages]
         if missing:
             host.notes.append(f"{label}: strixkit installs nothing with dnf yet: dnf install {' '.join(missing)}")
+
+
+def no_gpu_by_nature(facts: Facts) -> bool:
+    """An embedded box: only there a device that computes in software will do."""
+    return bool(facts.simulated) or (facts.virtualization == CONTAINER and facts.gpu is None)
 
 
 def unset(host: HostContext, setting: Setting, reason: str) -> Iterator[Resource]:
