@@ -52,7 +52,7 @@ def _applied(outcome: Outcome) -> list[str]:
     news = [change for change in outcome.remaining if change not in outcome.changes]
     lines += [f"{outcome.host}    still: {change_line(change)}" for change in news]
     if outcome.log:
-        lines.append(f"{outcome.host}    the server's last lines:")
+        lines.append(f"{outcome.host}    last lines:")
         lines += [f"{outcome.host}      | {clean(line)}" for line in outcome.log[-LOG_LINES:]]
     if words := _cause(outcome):
         lines.append(f"{outcome.host}    cause: {clean(words)}")
