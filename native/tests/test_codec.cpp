@@ -74,7 +74,7 @@ const std::string all_codes = "f0e1d2c3b4a5968778695a4b3c2d1e0f";
 
 /// The weights of those codes under two scales.
 std::vector<float> all_weights(float low, float high) {
-    const std::array<float, 16> units = {0, 1, 2, 3, 4, 6, 8, 10, -0.0F, -1, -2, -3, -4, -6, -8, -10};
+    const std::array<float, 16> units = {0, 1, 2, 3, 4, 6, 8, 10, 0, -1, -2, -3, -4, -6, -8, -10};
     std::vector<float> out(block_weights);
     for (std::size_t j = 0; j < 16; ++j) {
         out[j] = units[j] * low;

@@ -12,12 +12,13 @@
 namespace rocmfp4::detail {
 namespace {
 
-/// 8 weights from the codes in the low 4 bits of each lane.
-TARGET_AVX2 __m256 weights_of(__m256i codes, __m256 magnitudes, __m256 scale) {
-    // The permutation looks at bits 0 to 2 only; bit 3 becomes the sign.
-    const __m256 magnitude = _mm256_mul_ps(_mm256_permutevar8x32_ps(magnitudes, codes), scale);
-    const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(codes, _mm256_set1_epi32(8)), 28);
-    return _mm256_xor_ps(magnitude, _mm256_castsi256_ps(sign));
+/// 8 weights from the codes in the low 4 bits of each lane; higher bits are ignored.
+TARGET_AVX2 __m256 weights_of(__m256i codes, __m256 scale) {
+    // The permutations look at bits 0 to 2 only; bit 3, shifted to the top, chooses between them.
+    const __m256 positive = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values.data()), codes);
+    const __m256 negative = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values.data() + 8), codes);
+    const __m256 bit3 = _mm256_castsi256_ps(_mm256_slli_epi32(codes, 28));
+    return _mm256_mul_ps(_mm256_blendv_ps(positive, negative, bit3), scale);
 }
 
 /// Squared errors of one weight's magnitude under 8 candidates, times `importance`.
@@ -40,7 +41,6 @@ TARGET_AVX2 __m256 error_of(__m256 magnitude, __m256 scale, __m256 inverse, __m2
 }  // namespace
 
 TARGET_AVX2 void dequantise_avx2(Layout layout, const std::uint8_t* data, std::size_t blocks, float* out) {
-    const __m256 magnitudes = _mm256_loadu_ps(values.data());
     const std::size_t stride = block_bytes(layout);
     for (std::size_t block = 0; block < blocks; ++block) {
         const __m256 low = _mm256_set1_ps(scales[data[code_bytes]]);
@@ -48,8 +48,8 @@ TARGET_AVX2 void dequantise_avx2(Layout layout, const std::uint8_t* data, std::s
         for (std::size_t j = 0; j < code_bytes; j += 8) {
             const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(data + j));
             const __m256i pairs = _mm256_cvtepu8_epi32(bytes);
-            _mm256_storeu_ps(out + j, weights_of(pairs, magnitudes, low));
-            _mm256_storeu_ps(out + j + code_bytes, weights_of(_mm256_srli_epi32(pairs, 4), magnitudes, high));
+            _mm256_storeu_ps(out + j, weights_of(pairs, low));
+            _mm256_storeu_ps(out + j + code_bytes, weights_of(_mm256_srli_epi32(pairs, 4), high));
         }
         data += stride;
         out += block_weights;

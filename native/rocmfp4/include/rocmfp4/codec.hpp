@@ -29,11 +29,12 @@ constexpr std::size_t scale_bytes(Layout layout) { return layout == Layout::dual
 /// Bytes of a block.
 constexpr std::size_t block_bytes(Layout layout) { return code_bytes + scale_bytes(layout); }
 
-/// What a 4-bit code stands for: bit 3 is the sign, bits 0 to 2 choose 0, 1, 2, 3, 4, 6, 8 or 10. Code 8 is -0.
+/// What a 4-bit code stands for: bit 3 is the sign, bits 0 to 2 choose 0, 1, 2, 3, 4, 6, 8 or 10. Code 8 is 0, without
+/// a sign: so the fork decodes it, from a table of integers.
 constexpr float value(std::uint8_t code) {
     const int m = code & 7;
-    const float magnitude = static_cast<float>(m <= 4 ? m : 2 * m - 4);
-    return (code & 8) != 0 ? -magnitude : magnitude;
+    const int magnitude = m <= 4 ? m : 2 * m - 4;
+    return static_cast<float>((code & 8) != 0 ? -magnitude : magnitude);
 }
 
 /// What a scale byte stands for: half of the unsigned E4M3 value; 0 for the invalid bytes above max_scale_byte.
