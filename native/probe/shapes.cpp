@@ -1,6 +1,6 @@
 #include "shapes.hpp"
 
-#include <regex>
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 
@@ -24,15 +24,22 @@ const std::vector<Shape> small = {
     {"small_dual", Layout::dual, 130, 1280, 1},
 };
 
+/// Whether it is a number of one to nine digits.
+bool is_number(const std::string& words) {
+    return !words.empty() && words.size() < 10 && words.find_first_not_of("0123456789") == std::string::npos;
+}
+
 Shape custom(const std::string& words) {
-    static const std::regex form("(fast|dual):([0-9]{1,9})x([0-9]{1,9})");
-    std::smatch match;
-    if (!std::regex_match(words, match, form)) {
+    const std::string kind = words.substr(0, words.find(':'));
+    const std::string extents = words.substr(std::min(words.size(), kind.size() + 1));
+    const std::size_t cross = std::min(extents.size(), extents.find('x'));
+    const std::string rows = extents.substr(0, cross);
+    const std::string columns = extents.substr(std::min(extents.size(), cross + 1));
+    if ((kind != "fast" && kind != "dual") || !is_number(rows) || !is_number(columns)) {
         throw std::invalid_argument("no shape " + words + "; there are " + known_shapes());
     }
-    const Layout layout = match[1] == "fast" ? Layout::fast : Layout::dual;
-    const Shape shape{words, layout, static_cast<std::uint32_t>(std::stoul(match[2])),
-                      static_cast<std::uint32_t>(std::stoul(match[3])), 1};
+    const Shape shape{words, kind == "fast" ? Layout::fast : Layout::dual, static_cast<std::uint32_t>(std::stoul(rows)),
+                      static_cast<std::uint32_t>(std::stoul(columns)), 1};
     constexpr std::uint64_t most_bytes = std::uint64_t{1} << 32U;
     if (shape.rows == 0 || shape.columns == 0 || shape.columns % column_step != 0 || shape.bytes() > most_bytes) {
         throw std::invalid_argument("shape " + words + ": wanted at least one row, a multiple of " +

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,27 @@ TEST_CASE("one bad field is found in every type, at every place, and nothing els
     CHECK(types == 32);
 }
 
+TEST_CASE("bad blocks everywhere are counted, by scale byte, and the first is named") {
+    for (const std::uint32_t id : {100U, 101U}) {
+        const gguf::Type& type = *gguf::find_type(id);
+        const Rule& rule = *find_rule(id);
+        const std::size_t blocks = 40000;
+        std::vector<std::uint8_t> bytes(blocks * type.bytes);
+        std::uint64_t bad = 0;
+        for (std::size_t block = 1; block < blocks; ++block) {
+            for (const Place& place : rule.places) {
+                const bool is_bad = block % 3 == 1 && (place.offset == 16 || block % 2 == 0);
+                bytes[block * type.bytes + place.offset] = is_bad ? 0x7f : 0x7e;
+                bad += is_bad ? 1 : 0;
+            }
+        }
+        const Found found = scan(rule, type, bytes.data(), blocks);
+        CHECK(found.count == bad);
+        CHECK(found.first == 1);
+        CHECK(found.place == 16);
+    }
+}
+
 TEST_CASE("types without a rule say why") {
     CHECK(std::string(why_unchecked(108)).find("unknown") != std::string::npos);
     CHECK(std::string(why_unchecked(26)).find("integer") != std::string::npos);
@@ -115,4 +137,11 @@ TEST_CASE("gaps, wrong order and cut files are problems; bytes at the end are a 
     CHECK(layout_problems(read(unknown), unknown.size()).empty());
     CHECK(layout_notes(read(unknown), unknown.size()).size() == 1);
     CHECK(totals_of(read(unknown))[0].type == "unknown-108");
+
+    // Three tensors of 2^63 - 1 weights each, as only an unknown type can claim: the sum does not begin anew at 0.
+    const std::uint64_t most = (std::uint64_t{1} << 63U) - 1;
+    const std::string claim =
+        file(info("a", {most}, 107, 0) + info("b", {most}, 107, 32) + info("c", {most}, 108, 64), 3, 96);
+    CHECK(totals_of(read(claim))[0].weights == 2 * most);
+    CHECK(sum_of(totals_of(read(claim))).weights == std::numeric_limits<std::uint64_t>::max());
 }

@@ -11,7 +11,7 @@
 namespace verify {
 namespace {
 
-std::system_error failed(int error, const char* what) {
+std::system_error failed(int error, const std::string& what) {
     return std::system_error(std::error_code(error, std::generic_category()), what);
 }
 
@@ -24,7 +24,7 @@ std::size_t read_all(int fd, std::uint64_t offset, std::uint8_t* out, std::size_
             continue;
         }
         if (part < 0) {
-            throw failed(errno, "cannot be read");
+            throw failed(errno, "cannot be read at byte " + std::to_string(offset + done));
         }
         if (part == 0) {
             break;
@@ -103,7 +103,7 @@ const std::uint8_t* File::fetch(std::uint64_t offset, std::size_t count, bool di
         there += read_all(cached_fd_, start + there, room + there, length - there);
     }
     if (there < before + count) {
-        throw failed(EIO, "became shorter while it was read");
+        throw failed(EIO, "became shorter while it was read: it ends at byte " + std::to_string(start + there));
     }
     return room + before;
 }

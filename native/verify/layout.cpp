@@ -1,10 +1,19 @@
 #include "layout.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 
 namespace verify {
+namespace {
+
+std::uint64_t saturated(std::uint64_t a, std::uint64_t b) {
+    constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    return a > most - b ? most : a + b;
+}
+
+}  // namespace
 
 const char* name(Verdict verdict) {
     switch (verdict) {
@@ -82,8 +91,8 @@ std::vector<Total> totals_of(const gguf::Header& header) {
         total.type = type_name(tensor);
         total.type_id = tensor.type_id;
         total.tensors += 1;
-        total.weights += tensor.weights;
-        total.bytes += tensor.bytes;
+        total.weights = saturated(total.weights, tensor.weights);
+        total.bytes = saturated(total.bytes, tensor.bytes);
     }
     std::vector<Total> totals;
     for (auto& [type_id, total] : by_type) {
@@ -91,6 +100,16 @@ std::vector<Total> totals_of(const gguf::Header& header) {
     }
     std::stable_sort(totals.begin(), totals.end(), [](const Total& a, const Total& b) { return a.bytes > b.bytes; });
     return totals;
+}
+
+Total sum_of(const std::vector<Total>& totals) {
+    Total sum;
+    for (const Total& total : totals) {
+        sum.tensors += total.tensors;
+        sum.weights = saturated(sum.weights, total.weights);
+        sum.bytes = saturated(sum.bytes, total.bytes);
+    }
+    return sum;
 }
 
 }  // namespace verify

@@ -19,7 +19,10 @@ std::vector<std::string> layout_notes(const gguf::Header& header, std::uint64_t 
 /// Whether all of the tensor's bytes are within the file.
 bool is_within(const gguf::Header& header, const gguf::Tensor& tensor, std::uint64_t file_size);
 
-/// Sums by type, largest first.
+/// Sums by type, largest first. What a hostile header claims may be more than 2^64 - 1, and is that much then.
 std::vector<Total> totals_of(const gguf::Header& header);
+
+/// Tensors, weights and bytes of all types.
+Total sum_of(const std::vector<Total>& totals);
 
 }  // namespace verify

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "layout.hpp"
 #include "report.hpp"
 
 namespace verify {
@@ -68,12 +69,7 @@ Json file_json(const Result& result) {
             {"kind", result.error->kind}, {"byte", or_null(result.error->byte)}, {"what", result.error->what}};
         return file;
     }
-    std::uint64_t weights = 0;
-    std::uint64_t bytes = 0;
-    for (const Total& total : result.totals) {
-        weights += total.weights;
-        bytes += total.bytes;
-    }
+    const Total sum = sum_of(result.totals);
     file["error"] = nullptr;
     file["version"] = result.header.version;
     file["alignment"] = result.header.alignment;
@@ -82,8 +78,8 @@ Json file_json(const Result& result) {
     file["architecture"] = or_null(result.header.text("general.architecture"));
     file["file_type"] = or_null(result.header.number("general.file_type"));
     file["split"] = split_json(result.header);
-    file["parameters"] = weights;
-    file["bits_per_weight"] = bits_per_weight(bytes, weights);
+    file["parameters"] = sum.weights;
+    file["bits_per_weight"] = bits_per_weight(sum.bytes, sum.weights);
     file["totals"] = each(result.totals, total_json);
     file["tensors"] = each(result.header.tensors, tensor_json);
     file["faults"] = each(result.problems, problem_json);

@@ -1,6 +1,8 @@
 #include <iomanip>
 #include <sstream>
 
+#include "gguf/utf8.hpp"
+#include "layout.hpp"
 #include "report.hpp"
 
 namespace verify {
@@ -10,14 +12,18 @@ constexpr std::size_t shown_problems = 20;
 
 /// Names come from the file: what could steer a terminal is shown as hexadecimal.
 std::string printable(const std::string& text) {
+    const bool utf8 = gguf::is_utf8(text);
     std::string shown;
-    for (const char character : text) {
-        const auto byte = static_cast<unsigned char>(character);
-        if (byte < 0x20 || byte == 0x7f) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto at = [&](std::size_t index) { return static_cast<unsigned char>(text[index]); };
+        // The controls from U+0080 to U+009F, of which some do what an escape does, are 0xc2 and their own number.
+        const bool first = at(i) == 0xc2 && i + 1 < text.size() && at(i + 1) < 0xa0;
+        const bool second = i > 0 && at(i - 1) == 0xc2 && at(i) < 0xa0;
+        if (at(i) < 0x20 || at(i) == 0x7f || first || second || (at(i) >= 0x80 && !utf8)) {
             constexpr const char* digits = "0123456789abcdef";
-            shown += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+            shown += {'\\', 'x', digits[at(i) >> 4], digits[at(i) & 15]};
         } else {
-            shown += character;
+            shown += text[i];
         }
     }
     return shown;
@@ -45,22 +51,22 @@ void add_totals(std::ostringstream& out, const Result& result) {
     for (const Total& total : result.totals) {
         out << "  " << std::left << std::setw(18) << total.type << std::right << std::setw(8) << grouped(total.tensors)
             << std::setw(16) << grouped(total.weights) << std::setw(16) << grouped(total.bytes) << std::setw(13)
-            << decimals(bits_per_weight(total.bytes, total.weights)) << "  " << total.what << "\n";
+            << decimals(bits_per_weight(total.bytes, total.weights)) << "  " << total.what;
+        if (total.checked && total.checked_bytes != total.bytes) {
+            out << "; only " << grouped(total.checked_bytes) << " bytes were looked at";
+        }
+        out << "\n";
     }
 }
 
 void add_summary(std::ostringstream& out, const Result& result) {
-    std::uint64_t weights = 0;
-    std::uint64_t bytes = 0;
-    for (const Total& total : result.totals) {
-        weights += total.weights;
-        bytes += total.bytes;
-    }
+    const Total sum = sum_of(result.totals);
     out << "  " << grouped(result.size) << " bytes, "
         << printable(result.header.text("general.architecture").value_or("no architecture")) << ", file type ";
     const std::optional<std::uint64_t> file_type = result.header.number("general.file_type");
     out << (file_type ? std::to_string(*file_type) : "not said") << ", " << result.header.tensors.size() << " tensors, "
-        << grouped(weights) << " weights, " << decimals(bits_per_weight(bytes, weights)) << " bits per weight\n";
+        << grouped(sum.weights) << " weights, " << decimals(bits_per_weight(sum.bytes, sum.weights))
+        << " bits per weight\n";
 }
 
 void add_problem(std::ostringstream& out, const Problem& problem) {

@@ -93,36 +93,21 @@ Found scan_place(const Place& place, std::size_t stride, const std::uint8_t* dat
     return {};
 }
 
-/// For the fork's two layouts the codec has a faster look. Its findings are counted by scale byte.
-Found scan_rocmfp4(rocmfp4::Layout layout, const std::uint8_t* data, std::size_t blocks) {
-    Found found;
-    for (std::size_t start = 0; start < blocks;) {
-        const std::size_t stride = rocmfp4::block_bytes(layout);
-        const auto bad = rocmfp4::first_invalid(layout, data + start * stride, blocks - start);
-        if (!bad) {
-            break;
+/// Whether the codec, which is faster for the fork's two layouts, sees that all blocks are valid.
+bool valid_rocmfp4(std::uint32_t type_id, const std::uint8_t* data, std::size_t blocks) {
+    for (const rocmfp4::Layout layout : {rocmfp4::Layout::dual, rocmfp4::Layout::fast}) {
+        if (type_id == static_cast<std::uint32_t>(layout)) {
+            return !rocmfp4::first_invalid(layout, data, blocks);
         }
-        const std::size_t block = start + *bad;
-        const std::uint8_t* scales = data + block * stride + rocmfp4::code_bytes;
-        for (std::size_t i = 0; i < rocmfp4::scale_bytes(layout); ++i) {
-            if (ScaleByte::bad(scales[i]) != 0 && found.count++ == 0) {
-                found.first = block;
-                found.place = static_cast<std::uint32_t>(rocmfp4::code_bytes + i);
-                found.what = ScaleByte::what(scales[i]);
-            }
-        }
-        start = block + 1;
     }
-    return found;
+    return false;
 }
 
 }  // namespace
 
 Found scan(const Rule& rule, const gguf::Type& type, const std::uint8_t* data, std::size_t blocks) {
-    for (const rocmfp4::Layout layout : {rocmfp4::Layout::dual, rocmfp4::Layout::fast}) {
-        if (type.id == static_cast<std::uint32_t>(layout)) {
-            return scan_rocmfp4(layout, data, blocks);
-        }
+    if (valid_rocmfp4(type.id, data, blocks)) {
+        return {};
     }
     // In pieces that stay in the processor's cache between the fields of a rule.
     constexpr std::size_t piece_bytes = 256 * 1024;

@@ -9,7 +9,7 @@ import pytest
 
 from tests.native.gguf_bytes import TINY, write_seeds
 
-FUZZ_SECONDS = 15
+FUZZ_SECONDS = 10
 
 
 def succeeds(*command: str | Path, cwd: Path | None = None) -> None:

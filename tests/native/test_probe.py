@@ -10,6 +10,7 @@ import pytest
 
 from strixkit.runtime.probe import Probe, parse
 from tests.native.build import build
+from tests.native.conftest import RELEASE
 
 QUICK = ("--device", "cpu", "--shapes", "small,dual:5x128", "--mib", "1", "--seconds", "0")
 
@@ -17,8 +18,7 @@ QUICK = ("--device", "cpu", "--shapes", "small,dual:5x128", "--mib", "1", "--sec
 @pytest.fixture(scope="session")
 def folder(tools: Path) -> Path:
     """The build folder with strix-probe and its unit tests."""
-    options = ["-DSTRIX_TESTS=ON", "-DCMAKE_BUILD_TYPE=Release"]
-    return build("release", options, ["strix-probe", "strix-probe-tests"]) / "probe"
+    return build("release", RELEASE, ["strix-probe", "strix-probe-tests"]) / "probe"
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_types_of_other_forks(verify: Verify, tmp_path: Path) -> None:
     assert "a cut at its end is not seen" in file["notes"][0]
 
 
-def test_a_truncated_file(verify: Verify, tmp_path: Path) -> None:
+def test_a_truncated_file(verify: Verify, program: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.gguf"
     path.write_bytes(TINY.read_bytes()[:3_000_000])
     file = verify(path)
@@ -138,7 +139,12 @@ def test_a_truncated_file(verify: Verify, tmp_path: Path) -> None:
     assert (file["verdict"], fault["byte"]) == ("bad", 3_000_000)
     assert "truncated: it has 3000000 bytes, its tensors need 3499776" in fault["what"]
     assert "not all in the file and were not looked at" in file["notes"][0]
-    assert sum(entry["bytes"] for entry in file["checked"]) < 3_000_000
+    checked = sum(entry["bytes"] for entry in file["checked"])
+    assert checked < 3_000_000
+    said = subprocess.run([program, path], capture_output=True, text=True, check=False).stdout
+    only = re.findall(r"the scale bytes of every block; only ([\d,]+) bytes were looked at", said)
+    by_type = {entry["type"]: entry["bytes"] for entry in file["checked"]}
+    assert f"{by_type['q4_0_rocmfp4_fast']:,}" in only
 
 
 def test_an_interrupted_quantise(verify: Verify, program: Path, tmp_path: Path) -> None:
@@ -214,6 +220,17 @@ def test_names_cannot_steer_the_terminal(program: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert "\\x1b[31mred" in done.stdout
+
+
+# U+009B begins a sequence as ESC [ does; so does its one byte for a terminal that does not expect UTF-8.
+@pytest.mark.parametrize(
+    ("name", "shown"), [("\x9b31mr\xe9d".encode(), "\\xc2\\x9b31mr\xe9d"), (b"\x9b31m", "\\x9b31m")]
+)
+def test_other_controls_cannot_either(program: Path, tmp_path: Path, name: bytes, shown: str) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(whole_file([key("general.architecture", 8, text(name))], [("t", (32,), 0)]))
+    done = subprocess.run([program, path], capture_output=True, check=True)
+    assert shown in done.stdout.decode()
 
 
 def test_text_that_is_no_utf8_is_replaced(verify: Verify, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 #include <unordered_set>
 
-#include "utf8.hpp"
+#include "gguf/utf8.hpp"
 
 namespace gguf {
 namespace {

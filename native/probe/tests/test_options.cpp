@@ -15,23 +15,37 @@ TEST_CASE("shapes by name, set and size") {
 }
 
 TEST_CASE("what is no shape") {
-    for (const char* words : {"", "ffn", "fast:8x100", "fast:0x128", "fast:8x0", "q8:8x128", "fast:8x128x1",
-                              "fast:999999999x999999936", "fast:-8x128", "fast:99999999999x128"}) {
+    for (const char* words :
+         {"", "ffn", "fast:8x100", "fast:0x128", "fast:8x0", "q8:8x128", "fast:8x128x1", "fast:999999999x999999936",
+          "fast:-8x128", "fast:99999999999x128", "fast", "fast:", "fast:8", "fast:8x", "x", ":"}) {
         CAPTURE(words);
         CHECK_THROWS_AS(probe::shapes_of(words), std::invalid_argument);
     }
 }
 
 TEST_CASE("the command line") {
-    const probe::Options plain = probe::options_of({});
-    CHECK(plain.settings.shapes.size() == 9);
+    probe::Options plain = probe::options_of({});
     CHECK_FALSE(plain.settings.peak_gbps);
+    complete(plain.settings, false);
+    CHECK(plain.settings.shapes.size() == 9);
+    CHECK(plain.settings.bytes == 1U << 30U);
     const probe::Options all = probe::options_of({"--device", "cpu", "--index", "0", "--json", "--shapes", "small",
                                                   "--seconds", "0.1", "--mib", "64", "--peak", "100"});
     CHECK(all.device == "cpu");
     CHECK(all.json);
     CHECK(all.settings.bytes == 64U << 20U);
     CHECK(*all.settings.peak_gbps == 100.0);
+}
+
+TEST_CASE("a software device gets less to do, but what the user says") {
+    probe::Options open = probe::options_of({"--device", "cpu"});
+    complete(open.settings, true);
+    CHECK(open.settings.shapes.size() == 2);
+    CHECK(open.settings.bytes == 64U << 20U);
+    probe::Options said = probe::options_of({"--shapes", "output", "--mib", "8"});
+    complete(said.settings, true);
+    CHECK(said.settings.shapes.size() == 1);
+    CHECK(said.settings.bytes == 8U << 20U);
 }
 
 TEST_CASE("what is no command line") {
