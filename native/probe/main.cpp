@@ -78,7 +78,9 @@ int run(const probe::Options& options) {
                     say(stdout, newest(found));
                 }
             };
-            const probe::Findings findings = measure(*opened, options.settings, tell);
+            probe::Settings settings = options.settings;
+            complete(settings, device->software);
+            const probe::Findings findings = measure(*opened, settings, tell);
             say(stdout, options.json ? json_of(findings) : verdict(findings));
             return findings.right() ? computes_right : computes_wrong;
         }

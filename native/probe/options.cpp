@@ -72,7 +72,7 @@ void take(Options& options, const std::string& flag, const std::string& value) {
 
 Options options_of(const std::vector<std::string>& arguments) {
     Options options;
-    options.settings.shapes = shapes_of("27b");
+    options.settings.bytes = 0;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& flag = arguments[i];
         if (flag == "--list") {
@@ -88,6 +88,15 @@ Options options_of(const std::vector<std::string>& arguments) {
         }
     }
     return options;
+}
+
+void complete(Settings& settings, bool software) {
+    if (settings.shapes.empty()) {
+        settings.shapes = shapes_of(software ? "small" : "27b");
+    }
+    if (settings.bytes == 0) {
+        settings.bytes = std::uint64_t{1} << (software ? 26U : 30U);
+    }
 }
 
 std::string help() {
@@ -106,8 +115,10 @@ std::string help() {
            "  --shapes LIST    " +
            known_shapes() +
            "\n"
+           "                   (default 27b; on a software device small)\n"
            "  --seconds S      of each measurement (default 0.5)\n"
-           "  --mib N          size of a buffer, and of all copies of a matrix together (default 1024)\n"
+           "  --mib N          size of a buffer, and of all copies of a matrix together (default 1024;\n"
+           "                   on a software device 64)\n"
            "  --peak GBPS      what percentages refer to (default: 256 on a Strix Halo, else no percentages)\n"
            "  --fault F        for tests: nibbles (a wrong kernel) or weights (a damaged matrix)\n"
            "\n"

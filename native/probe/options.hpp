@@ -15,11 +15,15 @@ struct Options {
     bool list = false;
     bool json = false;
     bool help = false;
-    Settings settings;
+    Settings settings;  // without shapes, or with 0 bytes, where the user leaves the choice
 };
 
 /// Read the arguments behind the program's name. Throws std::invalid_argument with what is wrong.
 Options options_of(const std::vector<std::string>& arguments);
+
+/// Choose what the user left open: all of the model's matrices and 1 GiB; on a software device, which would take hours
+/// for rates that say nothing of a GPU, small ones and 64 MiB.
+void complete(Settings& settings, bool software);
 
 /// Text of --help.
 std::string help();
