@@ -14,7 +14,7 @@ from strixkit.engine.events import Emit, Event
 from strixkit.engine.values import Job, Outcome
 from strixkit.errors import InputError, RemoteError, StrixError
 from strixkit.fleet.verbs import Access, open_host, who
-from strixkit.host.context import USER, ServiceState
+from strixkit.host.context import ROCM, USER, ServiceState, environment_of
 from strixkit.host.describe import Description
 from strixkit.host.provision import no_gpu_by_nature
 from strixkit.host.sandbox import sandbox
@@ -70,12 +70,17 @@ def probe(host: Host, access: Access, emit: Emit, *, backend: str, acceptance: f
             arguments=["--json", "--device", backend, *(SOFTWARE if no_gpu_by_nature(facts) else ())],
             user=USER,
             sandbox=sandbox(),
-            environment=dict(host.environment),
+            environment=environment_of(outcome.shown["runtime"], host, _device(backend)),
             seconds=SECONDS,
         )
         found = _read(host.name, backend, answer)
         _keep(session, facts, found)
         return Probed(host.name, found, tuple(_decoding(session, host, emit, found.read.gbps, acceptance)))
+
+
+def _device(backend: str) -> str:
+    """As ggml names a backend's device: it has the environment that a service on it has."""
+    return f"{ROCM}0" if backend == "hip" else backend
 
 
 def _ready(host: Host, outcome: Outcome) -> Facts:
@@ -94,7 +99,11 @@ def _read(host: str, backend: str, answer: Any) -> Probe:
     if code not in DOCUMENTED:
         said = words.strip().splitlines()
         why = said[-1][:300] if said else f"exit {code}"
-        raise RemoteError(f"strix-probe measured nothing on {backend}: {why}", host=host)
+        raise RemoteError(
+            f"strix-probe measured nothing on {backend}: {why}",
+            host=host,
+            hint=f"invoke doctor --host {host} says what is wrong with the GPU; --device names another backend",
+        )
     try:
         return parse(text)
     except RemoteError as error:
@@ -104,7 +113,8 @@ def _read(host: str, backend: str, answer: Any) -> Probe:
 def _keep(session: Any, facts: Facts, found: Probe) -> None:
     """Beside the results of other backends. A file that makes no sense is replaced."""
     saved = None
-    text = session.request("kept_probe")["text"]
+    answer = session.request("kept_probe")
+    text = answer.get("text") if isinstance(answer, dict) else None
     if text:
         try:
             saved = parse_saved(str(text))

@@ -23,6 +23,7 @@ SHAPING = {
     HIP: re.compile(r"(hip|rocblas|libamdhip|libhip|librocblas|rocm-(core|hip|llvm|device)|amdrocm)\S*"),
 }
 ALWAYS = re.compile(r"gcc-c\+\+")  # Fedora's compiler; those of Debian are known by the program's own name
+HIP_OF_ARCHIVES = ("libamdhip64-dev", "rocm-hip-devel")  # Debian's and Ubuntu's, Fedora's
 LOWERCASE = re.compile(r"[^a-z0-9.-]+")
 
 
@@ -86,7 +87,9 @@ def source_state(
 ) -> tuple[SourceState, Finished | None]:
     """What the host is to have of a runtime, and the build that is it already."""
     wanted = inputs_of(definition(entry, commit), entry.backends, facts)
-    fit = fitting(found, wanted) if commit else None
+    # The name is a folder, here and on boxes that get the build: one that does not follow from the inputs is not taken.
+    named = [item for item in found if item.build == build_id(name, commit, item.inputs)]
+    fit = fitting(named, wanted) if commit else None
     if fit is not None:
         return SourceState(commit, fit.inputs, fit.build, pushed=bool(fit.pushed_from)), fit
     return SourceState(commit, wanted, build_id(name, commit, wanted), why_anew(found, wanted)), None
@@ -117,7 +120,8 @@ def inputs_of(definition: str, backends: Iterable[str], facts: Facts) -> Inputs:
     release = f"{facts.os.id} {facts.os.version_id or facts.os.codename}"
     base = {"distribution": release, "cpu": facts.cpu}
     if HIP in backends:
-        base["rocm"] = ", ".join(sorted(facts.rocm.values())) or facts.packages.get("libamdhip64-dev", "")
+        own = (facts.packages[name] for name in HIP_OF_ARCHIVES if name in facts.packages)
+        base["rocm"] = ", ".join(sorted(facts.rocm.values())) or next(own, "")
     return Inputs(definition=definition, tools=dict(sorted(tools.items())), base=base)
 
 

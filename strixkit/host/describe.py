@@ -45,7 +45,7 @@ class Description:
     preview: nothing is done; use what the catalogue recorded of a runtime that is not there, and say so.
     replan: running releases do not keep their choice.
     reboot: a reboot is allowed. A preview plans the services as they will be after it.
-    only: these roles alone (`invoke build`); None: all.
+    only: these roles alone (`invoke build`), and nothing of the services is looked at; None: all.
     packed: the runtime as another box has built it, instead of a build here.
     """
 
@@ -71,7 +71,8 @@ class Description:
         self.profiles = {name: (profiles or {}).get(name, service.profile) for name, service in host.services.items()}
         self.loaded = {name: load_profile(profile) for name, profile in self.profiles.items()}
         self.headers: dict[str, gguf.Header] = {}  # of the services' models, as far as there are files
-        self.files = {name: self._file(service, self.loaded[name]) for name, service in host.services.items()}
+        services = host.services.items() if only is None else ()
+        self.files = {name: self._file(service, self.loaded[name]) for name, service in services}
 
     def facts_request(self) -> dict[str, Any]:
         """The runtime's binary and the model files, and what of them the controller knows already."""
@@ -82,7 +83,7 @@ class Description:
         return {
             **runtime,
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
-            "services": sorted(self.host.services),
+            "services": sorted(self.files),
             "known": cache.known(self.host.name),
         }
 
@@ -96,7 +97,7 @@ class Description:
         distribution = self._distribution(facts)
         runtime = self._runtime(answer, facts)
         context = HostContext(self.host, facts, runtime, (), distribution=distribution)
-        then = self._after_reboot(context)
+        then = self._after_reboot(context) if self.only is None else facts
         planned_on = then if self.reboot else facts
         context.may_reboot = self.reboot and not self.preview  # nothing waits in a preview
         brought = _gtt_bytes(then) >> 30 if then is not facts else None
@@ -164,6 +165,9 @@ class Description:
         name, entry = self.host.runtime, self.runtime
         found = builds.finished_in(answer, self.host.name)
         source, fit = builds.source_state(name, entry, self.commit, facts, found)
+        for item in found:  # what older builds say is not asked again either
+            if item.binary.get("help") and item is not fit:
+                self._remember(item.binary)
         if fit is None and self.packed is not None:
             source = replace(source, build=self.packed.build, why="", packed=self.packed)
         binary = f"{BUILDS}/{source.build}/{entry.binary}"
@@ -180,14 +184,19 @@ class Description:
             if known is None:
                 if not answer.get("help"):
                     raise _forgotten(key, self.host.name)
-                known = {"help": str(answer["help"]), "version": str(answer.get("version", ""))}
-                cache.put(key, known)
+                known = self._remember(answer)
             version = next((line for line in known["version"].splitlines() if line.startswith("version")), "")
             return replace(state, identity=identity, version=version, capabilities=parse_help(known["help"]))
         if self.preview:
             capabilities = from_recorded(self.runtime.recorded.flags)
             return replace(state, capabilities=capabilities, recorded=True, error=error)
         return replace(state, error=error)
+
+    def _remember(self, answer: dict[str, Any]) -> dict[str, str]:
+        """Keep what a binary has said of itself; returns it."""
+        said = {"help": str(answer["help"]), "version": str(answer.get("version", ""))}
+        cache.put(cache.box_key("runtime", self.host.name, str(answer.get("identity", ""))), said)
+        return said
 
     def _file(self, service: Service, profile: Profile) -> ModelFile:
         model = load_model(service.model)

@@ -91,7 +91,12 @@ class Build(Resource):
         """Build it, or unpack and verify it."""
         if self.pack is None:
             return (Step(step="build", arguments={"spec": self.spec}),)
-        arguments = {"spec": self.spec, "path": self._target(), "sha256": self.pack.sha256}
+        arguments = {
+            "spec": self.spec,
+            "path": self._target(),
+            "sha256": self.pack.sha256,
+            "host": self.pack.host,
+        }
         return (Step(step="unpack_build", arguments=arguments),)
 
     def undo(self) -> str:

@@ -405,7 +405,7 @@ def pushed(lab: Lab, data: bytes, *, sha256: str = "", **changes: Any) -> dict[s
     lab.ssh("base64 -d > /root/tool.tar", stdin=base64.b64encode(data).decode())
     sha256 = sha256 or hashlib.sha256(data).hexdigest()
     step = {"step": "unpack_build", "id": "tool-1", "path": "/root/tool.tar", "sha256": sha256}
-    return run_step(lab, {**step, "spec": {**tool(), **changes}})
+    return run_step(lab, {**step, "host": "strix01", "spec": {**tool(), **changes}})
 
 
 def repacked(data: bytes, change: Callable[[dict[str, Any], list[tuple[tarfile.TarInfo, bytes]]], None]) -> bytes:
@@ -449,7 +449,7 @@ def test_a_pack_is_unpacked_and_verified(lab: Lab, packed: bytes) -> None:
     assert found["ok"], found
     assert state(lab) == {"exists": True, "state": "finished", "faults": []}
     record = json.loads(lab.ssh(f"cat {BUILDS}/tool-1/build.json"))
-    assert record["pushed_from"] == lab.box.name
+    assert record["pushed_from"] == record["host"] == "strix01"
     assert record["seconds"] == 7
     assert lab.ssh("ls /root/tool.tar", check=False) == ""
     assert lab.ssh(f"{BUILDS}/tool-1/tool") == "usage: 42\n"

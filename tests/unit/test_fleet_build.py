@@ -1,81 +1,111 @@
-"""What a box answers to `build --push` and `probe` is not trusted."""
+"""What `invoke build` refuses before it touches a host; what a box answers to a push or a probe is not trusted."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strixkit.config.host import Host, Service
+from strixkit.config.host import Host
 from strixkit.engine.events import ignore
-from strixkit.errors import RemoteError
+from strixkit.errors import InputError, RemoteError
 from strixkit.fleet import build, probe
 from strixkit.fleet.verbs import Access
 
-HOST = Host(
-    name="strix01",
-    address="strix01",
-    runtime="rocmfp4",
-    services={"main": Service(profile="coding", model="qwen3.6-27b-mtp")},
-)
-SHA_OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+NAME = "r-0123456789ab-0123456789ab"
+DATA = bytes(range(256)) * 40
+PIECE = 4096
 
 
-class Answers:
-    """A session that gives these answers in turn."""
+def _host(name: str = "strix01", runtime: str = "rocmfpx") -> Host:
+    return Host(name=name, address=name, runtime=runtime, services={})
 
-    def __init__(self, *answers: Any) -> None:
-        self.answers, self.offsets = list(answers), []
 
-    def request(self, do: str, **fields: Any) -> Any:
-        self.offsets.append(fields.get("offset"))
-        return self.answers.pop(0)
+class Box:
+    """Plays the session with a box that has a `pack`; `lie` changes its answers."""
+
+    def __init__(self, pack: bytes = DATA, **lie: Any) -> None:
+        self.pack, self.lie, self.sent = pack, lie, 0
+
+    def request(self, do: str, **fields: Any) -> dict[str, Any]:
+        piece = self.pack[fields["offset"] : fields["offset"] + PIECE]
+        self.sent += len(piece)
+        answer = {"size": len(self.pack), "sha256": hashlib.sha256(self.pack).hexdigest()}
+        return {**answer, "data": base64.b64encode(piece).decode(), **self.lie}
 
     def close(self) -> None:
-        pass
+        return
 
 
-def _piece(data: bytes, size: int = 3, sha256: str = SHA_OF_ABC) -> dict[str, Any]:
-    return {"size": size, "sha256": sha256, "data": base64.b64encode(data).decode()}
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "strixkit/builds/x.tar"
 
 
-def _fetch(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> Answers:
-    session = Answers(*answers)
-    monkeypatch.setattr(build, "open_host", lambda host, access: session)
-    build._fetch(HOST, Access(), "x", ignore)
-    return session
+def fetch(monkeypatch: pytest.MonkeyPatch, box: Box) -> bytes:
+    monkeypatch.setattr(build, "open_host", lambda host, access: box)
+    pack = build._fetch(_host(), Access(), NAME, ignore)
+    assert pack.size == len(box.pack)
+    return Path(pack.path).read_bytes()
 
 
-def test_a_pack_comes_in_pieces_and_goes_on_where_it_broke_off(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.parent.mkdir(parents=True)
-    cache.write_bytes(b"a")
-    assert _fetch(monkeypatch, _piece(b"b"), _piece(b"c")).offsets == [1, 2]
-    assert cache.read_bytes() == b"abc"
+def test_a_pack_arrives_and_a_half_one_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box()
+    assert fetch(monkeypatch, box) == DATA
+    [path] = (build.cache.folder() / "builds").iterdir()
+    path.write_bytes(DATA[:5000])
+    again = Box()
+    assert fetch(monkeypatch, again) == DATA
+    assert again.sent == len(DATA) - 5000
+
+
+def test_another_box_with_a_build_of_this_name_has_another_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two boxes that are alike give their builds one name, and the bytes need not be the same."""
+    other = DATA[::-1] + b"more"
+    assert fetch(monkeypatch, Box()) == DATA
+    assert fetch(monkeypatch, Box(other)) == other
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    "lie",
     [
-        ({}, "makes no sense"),
-        ({"size": "x", "sha256": "", "data": ""}, "makes no sense"),
-        ({"size": 3, "sha256": SHA_OF_ABC, "data": "no base64!"}, "makes no sense"),
-        (_piece(b"abc", size=1 << 50), "refused"),
-        (_piece(b"", size=3), "ends before its end"),
-        (_piece(b"xyz"), "arrived damaged and was thrown away"),
+        {"data": base64.b64encode(DATA + b"!").decode()},
+        {"data": ""},
+        {"sha256": "0" * 64},
+        {"sha256": "../../x"},
+        {"size": 1 << 60},
+        {"size": float("inf")},
+        {"data": 5},
+        {"data": "no base64!"},
+        {"size": "x"},
+        {"size": None},
     ],
 )
-def test_a_pack_that_is_none(answer: Any, words: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RemoteError, match=f"strix01: .*{words}"):
-        _fetch(monkeypatch, answer)
-    assert not cache.exists() or cache.read_bytes() == b""
+def test_a_box_that_sends_nonsense_ends_it(monkeypatch: pytest.MonkeyPatch, lie: dict[str, Any]) -> None:
+    with pytest.raises(RemoteError, match="strix01: "):
+        fetch(monkeypatch, Box(**lie))
+
+
+def test_a_pack_that_arrives_damaged_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    with pytest.raises(RemoteError, match="arrived damaged and was thrown away"):
+        fetch(monkeypatch, Box(DATA[::-1], sha256=sha256))
+    assert list((build.cache.folder() / "builds").iterdir()) == []
+
+
+def test_what_is_not_built_is_no_build() -> None:
+    with pytest.raises(InputError) as caught:
+        build.build(_host(runtime="debian"), Access(), ignore)
+    assert "runtime debian has the provider package: there is nothing to build" in str(caught.value)
+    assert "next: invoke deploy --host strix01" in str(caught.value)
+
+
+def test_a_build_is_not_pushed_to_where_it_is_made() -> None:
+    with pytest.raises(InputError, match="--push names no host beside strix01"):
+        build.build_and_push(_host(), [_host()], Access(), ignore)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,21 @@ def test_a_build_of_another_box_needs_no_tools_here_but_the_same_machine() -> No
     assert _state(_facts(packages={}, rocm={}), pushed)[1] is None
 
 
+def test_a_name_that_does_not_follow_from_the_inputs_is_not_taken() -> None:
+    facts = _facts()
+    other = _finished(facts, id="rocmfp4-0123456789ab-ffffffffffff")
+    source, fit = _state(facts, other)
+    assert (fit, source.build) == (None, _finished(facts)["id"])
+
+
+def test_fedoras_rocm_is_one_that_boxes_must_have_in_common() -> None:
+    def base(version: str) -> dict[str, str]:
+        facts = _facts(rocm={}, packages={"rocm-hip-devel": version})
+        return builds.inputs_of("x", ENTRY.backends, facts).base
+
+    assert base("6.4.2-1.fc43")["rocm"] == "6.4.2-1.fc43"
+
+
 def test_a_pack_of_another_kind_of_box_is_refused_with_what_differs() -> None:
     pack = builds.Inputs.model_validate(_finished(_facts())["inputs"])
     same = builds.inputs_of(pack.definition, ENTRY.backends, _facts(packages={}))

@@ -205,3 +205,23 @@ def test_what_only_a_person_can_put_there_stops_nothing_else() -> None:
     assert f"{ON_BOX} is not on the box\n  next: copy" in desired.lacks[1]
     assert any(resource.id == "kernel_arguments:boot" for resource in desired.resources)
     assert not any(isinstance(resource, Release | Artifact) for resource in desired.resources)
+
+
+def test_an_older_build_is_asked_once() -> None:
+    """Kept builds are a part of every answer; what their servers say is not asked again and again."""
+    inputs = {"definition": "another", "tools": {}, "base": {}}
+    binary = {"present": True, "identity": "0ld", "help": HELP, "version": "version: 1 (0123456)"}
+    there = {"id": "rocmfpx-0123456789ab-0123456789ab", "inputs": inputs, "binary": binary}
+    description = Description(_host(ModelSource(box=ON_BOX), "rocmfpx"), only=("base", "runtime"))
+    assert "0ld" not in description.facts_request()["known"]
+    description.desired({**json.loads(FACTS.read_text()), "builds": [there]})
+    assert "0ld" in description.facts_request()["known"]
+
+
+def test_a_build_looks_at_nothing_of_the_services() -> None:
+    """Their models may not be there yet, on this machine or on the box, and may be many GB to hash."""
+    host = _host(ModelSource(controller="/nowhere.gguf"), runtime="rocmfpx")
+    description = Description(host, only=("base", "runtime"))
+    assert (description.facts_request()["models"], description.facts_request()["services"]) == ([], [])
+    desired = description.desired(json.loads(FACTS.read_text()))
+    assert desired.shown["services"] == ()

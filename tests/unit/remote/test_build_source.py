@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
+from strixkit.config.repository import RefName
 from strixkit.remote.agent.build import checkout, compile, durable, fetch, unit, work
 from strixkit.remote.agent.build.errors import BuildError
 
@@ -89,6 +91,23 @@ def test_what_git_says() -> None:
     assert fetch.refs(lines) == {"refs/heads/main": commit, "refs/tags/v1^{}": other}
     assert fetch.said(["fatal: unable to access", "a hint"]) == "fatal: unable to access"
     assert fetch.said([]) == "git said nothing"
+
+
+@pytest.mark.parametrize("ref", ["main", "v1.0", "feature#1", "größe", "refs/heads/main", "refs/tags/v1"])
+def test_the_refs_of_the_lock_are_refs_on_the_box(ref: str) -> None:
+    TypeAdapter(RefName).validate_python(ref)
+    assert fetch.REF.fullmatch(ref)
+
+
+@pytest.mark.parametrize("ref", ["-x", "/x", "a b", "a:b", "a..b", "@{x", "a*", "a\n", ""])
+def test_what_is_no_ref(ref: str) -> None:
+    assert not fetch.REF.fullmatch(ref)
+
+
+def test_a_ref_that_is_written_in_full() -> None:
+    assert fetch.names_of("main") == ["refs/heads/main", "refs/tags/main", "refs/tags/main^{}"]
+    assert fetch.names_of("refs/heads/main") == ["refs/heads/main"]
+    assert fetch.names_of("refs/tags/v1") == ["refs/tags/v1", "refs/tags/v1^{}"]
 
 
 def test_another_server_is_not_followed() -> None:

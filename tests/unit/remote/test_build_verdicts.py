@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from strixkit.remote.agent.build import collect, devices, elf, folders, libraries
+from strixkit.remote.agent.build import collect, devices, elf, folders, libraries, unpack
 from strixkit.remote.agent.build.errors import BuildError
 
 FORK = "version: 59 (baed43e)\nbuilt with GNU 12.2.0 for Linux x86_64\n"
@@ -169,3 +169,15 @@ def test_an_id_is_a_plain_name(name: object) -> None:
     with pytest.raises(BuildError, match="is no id of a build"):
         folders.checked(name)
     assert folders.checked("rocmfp4-baed43ed9914-0123456789ab") == "rocmfp4-baed43ed9914-0123456789ab"
+
+
+@pytest.mark.parametrize("built", ["", "x", "9999-01-01T00:00:00Z", "2026-01-01T00:00:00Z" * 1000, None, ["2026"]])
+def test_what_another_boxs_record_claims_is_not_taken_over(built: object) -> None:
+    """It decides which build is the newest, and is in every answer of the facts from then on."""
+    record = {"built": built, "seconds": "7", "jobs": 10**30, "host": "x" * 1000}
+    assert unpack.made_there(record, "strix01") == {"host": "strix01", "pushed_from": "strix01"}
+
+
+def test_when_and_how_long_it_was_built_is_taken_over() -> None:
+    record = {"built": "2026-01-01T00:00:00Z", "seconds": 7.5, "jobs": 4}
+    assert unpack.made_there(record, "strix01") == {**record, "host": "strix01", "pushed_from": "strix01"}

@@ -15,7 +15,7 @@ from strixkit.remote.agent.report import Report
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 URL = re.compile(r"(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.][^\s:\x00-\x1f\x7f]*@[^\s\x00-\x1f\x7f]+")
-REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+REF = re.compile(r"(?![-/])(?!.*(?:\.\.|@\{))[^\x00-\x20\x7f~^:?*\[\\]{1,250}")  # as strixkit/config/repository.py
 REDIRECT = re.compile(r"warning: redirecting to (\S+)")
 LISTED = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\s+(refs/\S+)")
 
@@ -37,7 +37,7 @@ def fetch(spec: Spec, report: Report) -> None:
     open_mirror(mirror)
     if has(mirror, commit):
         return
-    names = ["refs/heads/" + ref, "refs/tags/" + ref, "refs/tags/" + ref + "^{}"]
+    names = names_of(ref)
     there, now = _look(spec, here, mirror, names, report)
     if _get(spec, mirror, there, commit, report):
         return
@@ -56,6 +56,12 @@ def fetch(spec: Spec, report: Report) -> None:
         "  next: invoke lock, which takes what is there now, then the same command again"
         % (commit, ref, url, "%s is at %s now" % (ref, now[name]) if name else "and there is no %s there" % ref)
     )
+
+
+def names_of(ref: str) -> "List[str]":
+    """Pure: a branch or a tag of this name, or the one that is written in full; `^{}`: the commit of a tag."""
+    full = [ref] if ref.startswith("refs/") else ["refs/heads/" + ref, "refs/tags/" + ref]
+    return [*full, *(name + "^{}" for name in full if name.startswith("refs/tags/"))]
 
 
 def has(mirror: str, commit: str) -> bool:

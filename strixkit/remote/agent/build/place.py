@@ -12,6 +12,7 @@ from strixkit.remote.agent.build import folders, question
 from strixkit.remote.agent.report import Report
 
 Record = Dict[str, Any]
+TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def place(
@@ -59,7 +60,7 @@ def describe(spec: "Dict[str, Any]", folder: str, verified: "Dict[str, Any]", ma
         "source": source,
         "inputs": spec["inputs"],
         "files": files,
-        "built": str(made.get("built", "")) or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "built": str(made.get("built", "")) or time.strftime(TIME, time.gmtime()),
         "seconds": made.get("seconds", 0),
         "jobs": made.get("jobs", 0),
         "host": str(made.get("host", "")) or os.uname().nodename,

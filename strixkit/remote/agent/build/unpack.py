@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tarfile
+import time
 from typing import Any, Dict
 
 from strixkit.remote.agent import hashes, paths
@@ -16,11 +18,15 @@ from strixkit.remote.agent.report import Report
 
 Step = Dict[str, Any]
 RECORD_BYTES = 4 << 20
+MOST_NUMBER = 1e9
+BROKEN = (tarfile.TarError, LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+BUILT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 def unpack_build(step: Step, report: Report) -> None:
     """Step: unpack the pack at `path` (or its upload, which is thrown away then), check it as `spec` says, place it.
 
+    host: where it was built, as the inventory has it; what the pack itself says of that is not believed.
     Reports unpack, verify, place. Raises BuildError.
     """
     spec, path, sha256 = step["spec"], str(step["path"]), str(step["sha256"])
@@ -36,10 +42,22 @@ def unpack_build(step: Step, report: Report) -> None:
     collect.check_links(folder, sorted(record["files"]))
     libraries.check(folder)
     verified = verify.verify(spec, folder, report)
-    made = {name: record.get(name) for name in ("built", "seconds", "jobs", "host")}
-    place.place(spec, folder, verified, report, {**made, "pushed_from": record.get("host", "")})
+    place.place(spec, folder, verified, report, made_there(record, str(step["host"])))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(source)
+
+
+def made_there(record: "Dict[str, Any]", host: str) -> "Dict[str, Any]":
+    """Pure: what is taken over of another box's build.json. What is no time, number or name there is left out."""
+    built, now = str(record.get("built", "")), time.strftime(place.TIME, time.gmtime())
+    made: "Dict[str, Any]" = {"host": host, "pushed_from": host}
+    if BUILT.fullmatch(built) and built <= now:  # the newest that fits is used, so none is of tomorrow
+        made["built"] = built
+    for name in ("seconds", "jobs"):
+        value = record.get(name)
+        if isinstance(value, (int, float)) and 0 <= value < MOST_NUMBER:
+            made[name] = value
+    return made
 
 
 def unpack(source: str, folder: str, spec: "Dict[str, Any]") -> "Dict[str, Any]":
@@ -61,7 +79,15 @@ def unpack(source: str, folder: str, spec: "Dict[str, Any]") -> "Dict[str, Any]"
                 _put(archive, entry, folder, wanted)
     except OSError as error:
         raise BuildError("the pack of %s cannot be unpacked: %s" % (spec["id"], error)) from error
-    except (tarfile.TarError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (
+        tarfile.TarError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise BuildError("the pack of %s is broken: %s" % (spec["id"], error)) from error
     if left:
         raise BuildError("the pack lacks %s" % ", ".join(sorted(left)[:5]))
