@@ -79,15 +79,7 @@ def unpack(source: str, folder: str, spec: "Dict[str, Any]") -> "Dict[str, Any]"
                 _put(archive, entry, folder, wanted)
     except OSError as error:
         raise BuildError("the pack of %s cannot be unpacked: %s" % (spec["id"], error)) from error
-    except (
-        tarfile.TarError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except BROKEN as error:
         raise BuildError("the pack of %s is broken: %s" % (spec["id"], error)) from error
     if left:
         raise BuildError("the pack lacks %s" % ", ".join(sorted(left)[:5]))
