@@ -1,4 +1,4 @@
-"""strix-probe on a box: compiled there, run on lavapipe, which computes on the processor, and caught when it is wrong.
+"""`invoke probe` on a box: built there, run on lavapipe, which computes on the processor, and caught when it is wrong.
 
 HIP is only compiled: nothing here could run it. tests/native/test_probe.py runs its arithmetic on the processor.
 """
@@ -11,28 +11,43 @@ import re
 import struct
 import subprocess
 import tarfile
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from strixkit.display.probe import SOFTWARE, lines
+from strixkit.engine.events import Event
+from strixkit.fleet import probe as probes
 from strixkit.fleet import verbs
 from strixkit.fleet.doctor import examine
-from strixkit.runtime.probe import Probe, kept, parse
+from strixkit.host.native import NAME
+from strixkit.runtime.probe import Probe, parse, parse_saved
 from tests.box.lab import Lab
 
 pytestmark = pytest.mark.box
 ROOT = Path(__file__).parent.parent.parent
 # The box's identity is that of a Strix Halo, so that the doctor has a GPU to speak of. It is SIMULATED.
 HARDWARE = ROOT / "strixkit/sandbox/hardware/framework-128gb.json"
-PACKAGES = "g++ cmake ninja-build nlohmann-json3-dev libvulkan-dev glslc mesa-vulkan-drivers"
-HIP_PACKAGES = "hipcc libamdhip64-dev"
-INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -qq"
 QUICK = "--device vulkan --shapes small,fast:6x384 --mib 2 --seconds 0"
-PROGRAM = "/build/probe/strix-probe"
 SECONDS = 600  # apt-get may have to download a hundred MB
+HIP_PACKAGES = "hipcc libamdhip64-dev"
 KEPT_FILE = "/var/lib/strixkit/probe.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A box on which `invoke probe` was run once, what it found, and the folder of what it has built."""
+
+    lab: Lab
+    probed: probes.Probed
+    result: str
+
+    @property
+    def program(self) -> str:
+        """strix-probe on the box."""
+        return f"{self.result}/strix-probe"
 
 
 def ssh(lab: Lab, command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -53,42 +68,61 @@ def must(lab: Lab, command: str, stdin: bytes = b"") -> str:
     return done.stdout
 
 
-def sources() -> bytes:
-    packed = BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.add(ROOT / "native", arcname="native")
-    return packed.getvalue()
-
-
-def configure(lab: Lab, *options: str) -> None:
-    must(lab, f"cmake -S /native -B /build -G Ninja {' '.join(options)} && cmake --build /build --target strix-probe")
+def invoke_probe(lab: Lab, backend: str) -> tuple[probes.Probed, tuple[Event, ...]]:
+    events: list[Event] = []
+    found = probes.probe(lab.host(), verbs.Access(), events.append, backend=backend, acceptance=0.9)
+    return found, tuple(events)
 
 
 @pytest.fixture(scope="module")
-def lab(boxes, client: Path, tiny_model: Path) -> Lab:
+def place(boxes, client: Path, tiny_model: Path) -> Place:
     [box] = boxes(1, HARDWARE)
-    found = Lab(box, client, tiny_model)
-    must(found, f"apt-get update -qq && {INSTALL} {PACKAGES}")
-    must(found, "tar -x -C /", sources())
-    configure(found, "-DSTRIX_PROBE_VULKAN=ON", "-DSTRIX_PROBE_HIP=OFF")
-    return found
+    lab = Lab(box, client, tiny_model)
+    # dpkg's syncs take a minute while the machine's disk is busy.
+    must(lab, "echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/quick && apt-get update -qq")
+    probed, _ = invoke_probe(lab, "vulkan")
+    [result] = must(lab, f"ls -d /var/lib/strixkit/builds/{NAME}-*").split()
+    return Place(lab, probed, result)
 
 
-def probe(lab: Lab, *words: str, status: int) -> Probe:
-    done = ssh(lab, f"{PROGRAM} {QUICK} --json {' '.join(words)}")
+def probe(place: Place, *words: str, status: int) -> Probe:
+    done = ssh(place.lab, f"{place.program} {QUICK} --json {' '.join(words)}")
     assert done.returncode == status, (done.stdout, done.stderr)
     return parse(done.stdout)
 
 
-def test_lavapipe_is_listed_as_software(lab: Lab) -> None:
-    assert "llvmpipe" in must(lab, f"{PROGRAM} --list")
-    [device] = json.loads(must(lab, f"{PROGRAM} --list --json --device vulkan"))["devices"]
+def test_the_verb_measures_and_keeps_it(place: Place) -> None:
+    found = place.probed.probe
+    assert found.right
+    assert found.device.backend == "vulkan"
+    assert found.device.software
+    assert "llvmpipe" in found.device.name
+    saved = parse_saved(must(place.lab, f"cat {KEPT_FILE}"))
+    assert [run.result for run in saved.runs] == [found]
+    assert "mesa-vulkan-drivers" in saved.runs[0].drivers
+    assert saved.runs[0].kernel == found.kernel
+    assert SOFTWARE in "\n".join(lines(place.lab.box.name, found, place.probed.decoding))
+
+
+def test_a_second_backend_is_measured_without_a_second_build(place: Place) -> None:
+    built = must(place.lab, f"stat -c %i:%Y {place.program}")
+    found, events = invoke_probe(place.lab, "cpu")
+    assert found.probe.device.backend == "cpu"
+    assert must(place.lab, f"stat -c %i:%Y {place.program}") == built
+    assert not [event for event in events if event.kind == "reached"]
+    saved = parse_saved(must(place.lab, f"cat {KEPT_FILE}"))
+    assert [run.result.device.backend for run in saved.runs] == ["vulkan", "cpu"]
+
+
+def test_lavapipe_is_listed_as_software(place: Place) -> None:
+    assert "llvmpipe" in must(place.lab, f"{place.program} --list")
+    [device] = json.loads(must(place.lab, f"{place.program} --list --json --device vulkan"))["devices"]
     assert device["software"] is True
     assert "llvmpipe" in device["name"]
 
 
-def test_the_shaders_compute_right(lab: Lab) -> None:
-    found = probe(lab, status=0)
+def test_the_shaders_compute_right(place: Place) -> None:
+    found = probe(place, status=0)
     assert found.right
     assert found.device.software
     assert found.device.backend == "vulkan"
@@ -97,32 +131,32 @@ def test_the_shaders_compute_right(lab: Lab) -> None:
     # Something was computed: no result of random floats is exact in every row.
     assert all(item.absolute_error for item in found.matvec if item.input == "f32")
     assert SOFTWARE in lines("box", found)[1]
-    text = must(lab, f"{PROGRAM} {QUICK}")
+    text = must(place.lab, f"{place.program} {QUICK}")
     assert "SOFTWARE: not a GPU" in text
     assert "this software device (not a GPU) computes right" in text
     assert "of its bandwidth" not in text
 
 
-def test_a_matrix_larger_than_a_shader_may_bind_is_cut(lab: Lab) -> None:
+def test_a_matrix_larger_than_a_shader_may_bind_is_cut(place: Place) -> None:
     """lavapipe binds 128 MiB at most."""
     words = "--device vulkan --shapes fast:60001x5120 --mib 1 --seconds 0 --json"
-    found = parse(must(lab, f"{PROGRAM} {words}"))
+    found = parse(must(place.lab, f"{place.program} {words}"))
     assert max(item.bytes for item in found.matvec) > 128 << 20
     assert found.right
 
 
 @pytest.mark.parametrize(("fault", "wrong"), [("nibbles", {"scale_bytes", "small_fast"}), ("weights", {"small_fast"})])
-def test_a_planted_fault_is_found(lab: Lab, fault: str, wrong: set[str]) -> None:
-    found = probe(lab, "--fault", fault, status=1)
+def test_a_planted_fault_is_found(place: Place, fault: str, wrong: set[str]) -> None:
+    found = probe(place, "--fault", fault, status=1)
     assert not found.right
     assert wrong <= {item.name for item in found.matvec if not item.right}
-    text = ssh(lab, f"{PROGRAM} {QUICK} --fault {fault}")
+    text = ssh(place.lab, f"{place.program} {QUICK} --fault {fault}")
     assert text.returncode == 1
     assert text.stdout.splitlines()[-1].startswith("WRONG: ")
 
 
-def test_a_percentage_is_of_what_the_user_says(lab: Lab) -> None:
-    found = probe(lab, "--peak 1000", status=0)
+def test_a_percentage_is_of_what_the_user_says(place: Place) -> None:
+    found = probe(place, "--peak 1000", status=0)
     assert found.peak is not None
     assert found.read.percent == pytest.approx(found.read.gbps / 10)
 
@@ -136,43 +170,55 @@ def test_a_percentage_is_of_what_the_user_says(lab: Lab) -> None:
         ("--fault 1", "wanted nibbles or weights"),
     ],
 )
-def test_usage(lab: Lab, words: str, said: str) -> None:
-    done = ssh(lab, f"{PROGRAM} {words}")
+def test_usage(place: Place, words: str, said: str) -> None:
+    done = ssh(place.lab, f"{place.program} {words}")
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stdout == ""
 
 
-def test_without_a_driver_there_is_no_device(lab: Lab) -> None:
-    done = ssh(lab, f"VK_DRIVER_FILES=/nowhere.json {PROGRAM} {QUICK}")
+def test_without_a_driver_there_is_no_device(place: Place) -> None:
+    done = ssh(place.lab, f"VK_DRIVER_FILES=/nowhere.json {place.program} {QUICK}")
     assert done.returncode == 2
     assert "no Vulkan driver" in done.stderr
 
 
-def test_the_doctor_takes_no_software_for_the_gpu(lab: Lab) -> None:
-    [before] = examine([lab.host()], verbs.Access())
-    found = {item.id: item for item in before.findings}["gpu-probe"]
-    assert found.seen == (f"strix-probe has not been run on this box: invoke probe --host {lab.box.name}",)
-    run = kept(None, probe(lab, status=0), at=0, kernel="any", packages={})
-    must(lab, f"mkdir -p /var/lib/strixkit && cat > {KEPT_FILE}", json.dumps(run).encode())
-    try:
-        [after] = examine([lab.host()], verbs.Access())
-    finally:
-        must(lab, f"rm {KEPT_FILE}")
+def test_the_doctor_takes_no_software_for_the_gpu(place: Place) -> None:
+    [after] = examine([place.lab.host()], verbs.Access())
     found = {item.id: item for item in after.findings}["gpu-probe"]
     assert "is software on the processor, and says nothing of the GPU" in found.seen[0]
+    must(place.lab, f"mv {KEPT_FILE} /kept")
+    try:
+        [before] = examine([place.lab.host()], verbs.Access())
+    finally:
+        must(place.lab, f"mv /kept {KEPT_FILE}")
+    found = {item.id: item for item in before.findings}["gpu-probe"]
+    name = place.lab.box.name
+    assert found.seen == (f"strix-probe has not been run on this box: invoke probe --host {name}",)
 
 
-def test_it_builds_from_compiled_shaders(lab: Lab) -> None:
+def sources(place: Place) -> None:
+    """native/ as it is here, at /native."""
+    packed = BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.add(ROOT / "native", arcname="native")
+    must(place.lab, "rm -rf /native && tar -x -C /", packed.getvalue())
+
+
+def test_compiled_shaders_are_taken_as_they_are(place: Place) -> None:
     """For a machine without glslc."""
-    must(lab, "rm -rf /spirv && cp -r /build/probe/spirv /spirv")
-    configure(lab, "-DSTRIX_PROBE_SPIRV_DIR=/spirv", "-DGLSLC=GLSLC-NOTFOUND")
-    assert probe(lab, status=0).right
-    must(lab, "truncate -s 0 /spirv/read.spv")
-    done = ssh(lab, "cmake --build /build --target strix-probe")
+    sources(place)
+    configure = "cmake -S /native -G Ninja -DSTRIX_PROBE_VULKAN=ON -DSTRIX_PROBE_HIP=OFF"
+    must(
+        place.lab, f"{configure} -B /compiled && ninja -C /compiled probe/shaders.cpp && cp -r /compiled/probe/spirv /"
+    )
+    must(place.lab, f"{configure} -B /from-spirv -DSTRIX_PROBE_SPIRV_DIR=/spirv -DGLSLC=GLSLC-NOTFOUND")
+    must(place.lab, "ninja -C /from-spirv probe/shaders.cpp")
+    must(place.lab, "cmp /from-spirv/probe/shaders.cpp /compiled/probe/shaders.cpp")
+    must(place.lab, "truncate -s 0 /spirv/read.spv")
+    done = ssh(place.lab, "ninja -C /from-spirv probe/shaders.cpp")
     assert done.returncode != 0
     assert "/spirv/read.spv is not SPIR-V" in done.stdout + done.stderr
-    configure(lab, "-DSTRIX_PROBE_SPIRV_DIR=", "-DGLSLC=/usr/bin/glslc")
 
 
 def bundled(data: bytes) -> dict[str, bytes]:
@@ -189,10 +235,15 @@ def bundled(data: bytes) -> dict[str, bytes]:
     return found
 
 
-def test_hip_compiles_to_a_code_object_of_gfx1151(lab: Lab) -> None:
-    must(lab, f"{INSTALL} {HIP_PACKAGES}")
-    configure(lab, "-DSTRIX_PROBE_HIP=ON")
-    must(lab, "objcopy -O binary --only-section=.hip_fatbin /build/probe/hip_device.o /fat")
+@pytest.mark.nightly  # hipcc and its LLVM take minutes to install
+def test_hip_compiles_to_a_code_object_of_gfx1151(place: Place) -> None:
+    lab = place.lab
+    must(lab, f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -qq {HIP_PACKAGES}")
+    sources(place)
+    configure = "cmake -S /native -B /with-hip -G Ninja -DSTRIX_PROBE_HIP=ON -DSTRIX_PROBE_VULKAN=ON -DSTRIX_WERROR=ON"
+    must(lab, f"{configure} && cmake --build /with-hip --target strix-probe")
+    program = "/with-hip/probe/strix-probe"
+    must(lab, "objcopy -O binary --only-section=.hip_fatbin /with-hip/probe/hip_device.o /fat")
     images = bundled(base64.b64decode(must(lab, "base64 /fat")))
     assert [name for name, image in images.items() if image] == ["hipv4-amdgcn-amd-amdhsa--gfx1151"]
     must(lab, "cat > /code", images["hipv4-amdgcn-amd-amdhsa--gfx1151"])
@@ -201,7 +252,7 @@ def test_hip_compiles_to_a_code_object_of_gfx1151(lab: Lab) -> None:
     kernels = set(re.findall(r"(?:fill|read|copy|matvec)_kernel", must(lab, "readelf --wide --symbols /code")))
     assert kernels == {"fill_kernel", "read_kernel", "copy_kernel", "matvec_kernel"}
     # It starts, finds no GPU and says so; the other backends are there as before.
-    done = ssh(lab, f"{PROGRAM} --device hip")
+    done = ssh(lab, f"{program} --device hip")
     assert done.returncode == 2
     assert "no such device" in done.stderr
-    assert probe(lab, status=0).right
+    assert parse(must(lab, f"{program} {QUICK} --json")).right
