@@ -114,6 +114,23 @@ TEST_CASE("every scale byte, the invalid ones too") {
     }
 }
 
+TEST_CASE("an input that is rounded to half precision is outside the bound") {
+    for (const Layout layout : {Layout::fast, Layout::dual}) {
+        const probe::Matrix matrix = probe::scale_matrix(layout);
+        const probe::Input input = probe::random_input(256, Number::f32, 3);
+        probe::Input rounded = input;
+        for (std::size_t i = 0; i < rounded.values.size(); ++i) {
+            std::uint32_t bits = 0;
+            std::memcpy(&bits, rounded.bytes.data() + 4 * i, 4);
+            bits = (bits + 0x1000U) & ~0x1fffU;  // 10 bits of the significand are left, as in TF32 too
+            std::memcpy(rounded.bytes.data() + 4 * i, &bits, 4);
+        }
+        // With the greatest depth that a backend has: Vulkan's.
+        const std::vector<float> result = emulate(matrix, rounded, Number::f32);
+        CHECK_FALSE(probe::compare(result, probe::reference(matrix, input), 0, 72).right);
+    }
+}
+
 TEST_CASE("a weight that is off is outside the bound, in the largest row too") {
     for (const Layout layout : {Layout::fast, Layout::dual}) {
         probe::Matrix matrix = probe::random_matrix({"any", layout, 2, 17408, 1}, 5);
