@@ -105,9 +105,13 @@ def _read(host: str, backend: str, answer: Any) -> Probe:
             hint=f"invoke doctor --host {host} says what is wrong with the GPU; --device names another backend",
         )
     try:
-        return parse(text)
+        found = parse(text)
     except RemoteError as error:
         raise RemoteError(error.message, host=host) from error
+    if (found.device.backend, found.right) != (backend, code == 0):
+        got = f"{found.device.backend}, {'right' if found.right else 'wrong'}, exit {code}"
+        raise RemoteError(f"strix-probe's answer makes no sense: it was to measure {backend}; {got}", host=host)
+    return found
 
 
 def _keep(session: Any, facts: Facts, found: Probe) -> None:

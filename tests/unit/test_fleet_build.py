@@ -14,6 +14,7 @@ from strixkit.engine.events import ignore
 from strixkit.errors import InputError, RemoteError
 from strixkit.fleet import build, probe
 from strixkit.fleet.verbs import Access
+from tests.unit.probe_documents import LAVAPIPE
 
 NAME = "r-0123456789ab-0123456789ab"
 DATA = bytes(range(256)) * 40
@@ -115,8 +116,16 @@ def test_a_build_is_not_pushed_to_where_it_is_made() -> None:
         ({"code": 2, "text": "", "words": "strix-probe: no such device\n", "error": ""}, "hip: strix-probe: no such"),
         ({"code": None, "text": "", "words": "", "error": "did not end within 600 s"}, "did not end within 600 s"),
         ({"code": 0, "text": "{}", "words": "", "error": ""}, "strix-probe's answer makes no sense"),
+        ({"code": 0, "text": LAVAPIPE, "words": "", "error": ""}, "was to measure hip; vulkan, right, exit 0"),
     ],
 )
 def test_a_probe_that_gives_nothing(answer: Any, words: str) -> None:
     with pytest.raises(RemoteError, match=f"strix01: .*{words}"):
         probe._read("strix01", "hip", answer)
+
+
+def test_a_probe_whose_exit_is_not_its_verdict_is_not_believed() -> None:
+    answer = {"code": 1, "text": LAVAPIPE, "words": "", "error": ""}
+    with pytest.raises(RemoteError, match="was to measure vulkan; vulkan, right, exit 1"):
+        probe._read("strix01", "vulkan", answer)
+    assert probe._read("strix01", "vulkan", answer | {"code": 0}).right

@@ -50,10 +50,15 @@ def _judged(examined: Examined, run: Run, command: str) -> Point:
     percent = result.read.percent
     words = f"{name} computes right, at {percent:.0f} % of its bandwidth"
     words += f" ({result.read.gbps:.0f} of {result.peak.gbps:.0f} GB/s)"
+    if LEAST_PERCENT <= percent <= 100:
+        return good(words)
     if percent < LEAST_PERCENT:
-        todo = f"see the check `speed`; nothing else may use the GPU or the memory meanwhile; then {command}"
-        return doubt(f"{words}: less than {LEAST_PERCENT} %", todo)
-    return good(words)
+        why = f"less than {LEAST_PERCENT} %"
+        todo = "see the check `speed`; nothing else may use the GPU or the memory meanwhile"
+    else:
+        why = "more than there can be"
+        todo = "the device's clock or the peak is wrong: another version of the driver, or another backend"
+    return doubt(f"{words}: {why}", f"{todo}; then {command}")
 
 
 CHECKS = {

@@ -335,6 +335,7 @@ CASES = [
     Case("gpu-probe", FAIL, "computes WRONG: small_dual (dual, f16)", write(PROBE, saved(
         run(strix()), run(strix(right=False))))),
     Case("gpu-probe", WARN, "at 59 % of its bandwidth (150 of 256 GB/s): less than 80 %", probed(strix(gbps=150))),
+    Case("gpu-probe", WARN, "at 117 % of its bandwidth (300 of 256 GB/s): more than", probed(strix(gbps=300))),
     Case("gpu-probe", SKIP, "has not been run on this box: invoke probe --host strix01"),
     Case("gpu-probe", SKIP, "llvmpipe (LLVM 21.1.8, 256 bits) is software", probed(json.loads(LAVAPIPE))),
     Case("gpu-probe", SKIP, "Linux was 6.18.1, is 7.0.0-15-generic", write(PROBE, saved(
