@@ -186,7 +186,7 @@ def test_environment_reaches_no_shell(lab: Lab) -> None:
 
 def test_a_box_without_the_runtime_is_set_up_all_the_same(lab: Lab) -> None:
     """What only a person can put there is the run's error, once the rest is true; what serves is left alone."""
-    bare = _copy(lab, runtime="rocmfp4")
+    bare = _copy(lab, runtime="rocmfp4-path")
     lab.ssh("rm /usr/local/lib/strixkit/wait-ready")
     outcome = bare.deploy()
     assert not outcome.ok

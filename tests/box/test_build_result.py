@@ -27,6 +27,7 @@ from strixkit.remote.bundle import bundle
 from tests.box.lab import Lab
 
 pytestmark = pytest.mark.box
+SOUND: dict[str, Any] = {"faults": [], "partial_bytes": 0}
 TEMPLATE = Path(__file__).parents[2] / "systemd/llama-server.service.j2"
 AGENT = "/root/agent.pyz"
 SERVER = "/opt/build"  # a folder with Debian's server, which knows its libraries by itself
@@ -137,7 +138,7 @@ def test_the_shipped_completion_is_repeated(lab: Lab) -> None:
 
 def test_it_is_asked_as_the_services_user_without_network(lab: Lab) -> None:
     spy = "#!/bin/sh\nid -un; tail -n +3 /proc/net/dev | cut -d: -f1; touch /opt/spy/x /home/x 2>&1; exit 3\n"
-    lab.ssh("mkdir -p /opt/spy && cat > /opt/spy/llama-server && chmod 777 /opt/spy/*", stdin=spy)
+    lab.ssh("mkdir -p /opt/spy && cat > /opt/spy/llama-server && chmod -R 777 /opt/spy", stdin=spy)
     _, error = verify(lab, "/opt/spy")
     assert "llama-server --version failed (exit 3)" in error
     runs = {"runs": [{"argv": ["/opt/spy/llama-server"], "environment": {}, "seconds": 9}]}
@@ -266,10 +267,10 @@ def state(lab: Lab) -> dict[str, Any]:
 def test_a_tree_becomes_a_folder_that_nobody_changes(lab: Lab) -> None:
     folder = tree(lab)
     lab.ssh(f"mkdir -p {BUILDS}/.new-other {BUILDS}/.new-tool-1/left")
-    assert state(lab) == {"exists": False, "state": "partial", "faults": []}
+    assert state(lab) == {"exists": False, "state": "partial", **SOUND}
     _, error, points = act(lab, MAKE % folder, tool())
     assert (error, points) == ("", ["collect", "verify", "place"])
-    assert state(lab) == {"exists": True, "state": "finished", "faults": []}
+    assert state(lab) == {"exists": True, "state": "finished", **SOUND}
     assert lab.ssh(f"ls -A {BUILDS}").split() == ["tool-1"]
     listed = lab.ssh(f"cd {BUILDS}/tool-1 && find . -printf '%P %y %U %m\\n' | sort").splitlines()
     assert listed == [
@@ -290,9 +291,19 @@ def test_a_tree_becomes_a_folder_that_nobody_changes(lab: Lab) -> None:
 
 def test_one_that_is_being_made_runs(lab: Lab) -> None:
     lab.ssh(f"mkdir -p {WORK}/tool-2 && systemd-run --quiet --unit=strixkit-build-tool-2.service sleep 60")
-    assert act(lab, "question.build({'id': 'tool-2'})")[0] == {"exists": False, "state": "running", "faults": []}
+    assert act(lab, "question.build({'id': 'tool-2'})")[0] == {
+        "exists": False,
+        "state": "running",
+        "faults": [],
+        "partial_bytes": 0,
+    }
     lab.ssh(f"systemctl stop strixkit-build-tool-2.service && rmdir {WORK}/tool-2")
-    assert act(lab, "question.build({'id': 'tool-2'})")[0] == {"exists": False, "state": "absent", "faults": []}
+    assert act(lab, "question.build({'id': 'tool-2'})")[0] == {
+        "exists": False,
+        "state": "absent",
+        "faults": [],
+        "partial_bytes": 0,
+    }
 
 
 def test_a_finished_one_stays_as_it_is(lab: Lab) -> None:
@@ -447,7 +458,7 @@ def packed(lab: Lab) -> bytes:
 def test_a_pack_is_unpacked_and_verified(lab: Lab, packed: bytes) -> None:
     found = pushed(lab, packed)
     assert found["ok"], found
-    assert state(lab) == {"exists": True, "state": "finished", "faults": []}
+    assert state(lab) == {"exists": True, "state": "finished", **SOUND}
     record = json.loads(lab.ssh(f"cat {BUILDS}/tool-1/build.json"))
     assert record["pushed_from"] == record["host"] == "strix01"
     assert record["seconds"] == 7

@@ -6,7 +6,7 @@ import pytest
 
 from tests.vm.lab import Lab
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.nightly]  # boxes have it in every run
 
 
 def test_the_profile_is_set_and_verified(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
