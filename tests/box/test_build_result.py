@@ -23,12 +23,12 @@ import pytest
 from strixkit import golden
 from strixkit.engine.job import new_id
 from strixkit.fleet import verbs
+from strixkit.host.sandbox import sandbox
 from strixkit.remote.bundle import bundle
 from tests.box.lab import Lab
 
 pytestmark = pytest.mark.box
 SOUND: dict[str, Any] = {"faults": [], "partial_bytes": 0}
-TEMPLATE = Path(__file__).parents[2] / "systemd/llama-server.service.j2"
 AGENT = "/root/agent.pyz"
 SERVER = "/opt/build"  # a folder with Debian's server, which knows its libraries by itself
 MODEL = "/opt/golden.gguf"
@@ -73,12 +73,6 @@ def act(lab: Lab, code: str, given: Any = None) -> tuple[Any, str, list[str]]:
     said = lab.ssh(f"python3 -I -c {shlex.quote(script)}", stdin=json.dumps(given))
     value, error, points = json.loads(said)
     return value, error, points
-
-
-def sandbox() -> list[str]:
-    """The properties of the service's unit, from its template."""
-    lines = TEMPLATE.read_text().partition("# The GPU, and")[2].partition("[Install]")[0].splitlines()[1:]
-    return ["SupplementaryGroups=render video", *(line for line in lines if line and line[0] not in "#{")]
 
 
 def spec(**verify: Any) -> dict[str, Any]:
