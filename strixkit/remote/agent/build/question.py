@@ -25,7 +25,7 @@ def build(question: "Dict[str, Any]") -> Record:
     name = folders.checked(question["id"])
     faults = look(folders.finished(name))
     if faults == []:
-        return {"exists": True, "state": "finished", "faults": []}
+        return {"exists": True, "state": "finished", "faults": [], "partial_bytes": 0}
     begun = any(
         os.path.lexists(path)
         for path in (os.path.join(paths.BUILD_CACHE, "work", name), os.path.join(paths.BUILDS, folders.NEW + name))
