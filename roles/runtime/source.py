@@ -48,6 +48,8 @@ def resources(host: HostContext, entry: GitRuntime) -> Iterator[Resource]:
         what = f"runtime {runtime.name}: {entry.ref} of {entry.repository} is not locked to a commit"
         _lack(host, what, f"invoke lock --only {runtime.name}")
         return
+    if not (source.packed or source.pushed) and not _can_have_hip(host, entry):
+        return
     yield from builder()
     golden = golden_of(entry.loads)
     model = f"{STATE}/golden/{golden.sha256[:12]}.gguf"
@@ -61,7 +63,7 @@ def resources(host: HostContext, entry: GitRuntime) -> Iterator[Resource]:
     )
     if source.packed:
         _check(host, source, source.packed)
-        yield Directory(path=PACKS, mode=0o700, reason="builds of other boxes, until they are unpacked")
+        yield Directory(path=PACKS, reason="builds of other boxes, until they are unpacked")
     elif not source.pushed:
         wanted = tools(host, entry)
         if host.facts.package_manager == "apt":
@@ -88,6 +90,20 @@ def _check(host: HostContext, source: builds.SourceState, packed: builds.Packed)
         raise InputError(text, host=host.host.name, hint=f"invoke build --host {host.host.name} builds it there")
 
 
+def _can_have_hip(host: HostContext, entry: GitRuntime) -> bool:
+    """False, with what to do, where HIP is asked for and nobody brings it: nothing is installed for such a build."""
+    if builds.HIP not in entry.backends or has_hip(host) or _brings_hip(host):
+        return True
+    other = _without_hip(entry)
+    _lack(
+        host,
+        f"runtime {host.runtime.name} is built for HIP, and the box has no HIP compiler and is to get none",
+        "in inventory.yaml another strix_rocm (the README lists them)"
+        + (f", or strix_runtime: {other}" if other else ""),
+    )
+    return False
+
+
 def _has_tools(host: HostContext, entry: GitRuntime, wanted: Sequence[str]) -> bool:
     """Whether the build can begin; if not, the context says what comes before it, or what a person must do."""
     name = host.runtime.name
@@ -97,15 +113,6 @@ def _has_tools(host: HostContext, entry: GitRuntime, wanted: Sequence[str]) -> b
         _lack(host, what, f"dnf install {' '.join(missing)}")
         return False
     if builds.HIP in entry.backends and not has_hip(host):
-        if not _brings_hip(host):
-            other = _without_hip(entry)
-            _lack(
-                host,
-                f"runtime {name} is built for HIP, and the box has no HIP compiler and is to get none",
-                "in inventory.yaml another strix_rocm (roles/rocm/defaults.yaml lists them)"
-                + (f", or strix_runtime: {other} (the same source for Vulkan alone)" if other else ""),
-            )
-            return False
         missing.append("HIP's compiler")
     if missing:
         _wait(host, f"runtime {name} is built when its tools are installed: {', '.join(missing)}")
@@ -186,10 +193,14 @@ def _brings_hip(host: HostContext) -> bool:
 
 
 def _without_hip(entry: GitRuntime) -> str:
-    """The catalogue's runtime of the same source that needs no HIP; empty if there is none."""
-    for name in runtime_names():
-        other = load_runtime(name)
-        same = isinstance(other, GitRuntime) and (other.repository, other.ref) == (entry.repository, entry.ref)
-        if same and isinstance(other, GitRuntime) and builds.HIP not in other.backends:
-            return name
-    return ""
+    """A runtime of the catalogue that loads the same and needs no HIP: of the same source if there is one; or none."""
+    known = {name: load_runtime(name) for name in runtime_names()}
+    others = {
+        name: other
+        for name, other in known.items()
+        if isinstance(other, GitRuntime) and other.loads == entry.loads and builds.HIP not in other.backends
+    }
+    same = [name for name, other in others.items() if (other.repository, other.ref) == (entry.repository, entry.ref)]
+    if same:
+        return f"{same[0]} (the same source for Vulkan alone)"
+    return next((f"{name} (for Vulkan alone)" for name in others), "")

@@ -50,7 +50,7 @@ PATTERNS = (
              "the server does not accept a value", "see the line above"),
     _Pattern("no-mtp-head", r"doesn't contain MTP layers|failed to create MTP context",
              "the model has no MTP head to draft with", "draft.type: none in the profile, or another model"),
-    _Pattern("model-missing", r"failed to open GGUF file|No such file or directory.*gguf|is not on the box",
+    _Pattern("model-missing", r"failed to open GGUF file|No such file or directory.*gguf|model .* is not on the box",
              "the model file is not there", "copy it there; invoke deploy does so where it has a source"),
 )  # fmt: skip
 

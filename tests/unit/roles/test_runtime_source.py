@@ -75,9 +75,15 @@ def test_with_all_tools_it_is_built() -> None:
 
 def test_without_hip_a_build_for_vulkan_is_offered_and_not_taken() -> None:
     host, entry = _context("rocmfp4", *TOOLS, rocm="none")
-    assert not any(isinstance(item, Build) for item in _wished(host, entry))
+    assert _wished(host, entry) == [], "nothing is installed for what cannot be built"
     assert "built for HIP, and the box has no HIP compiler" in host.lacks[0]
     assert "strix_runtime: rocmfp4-vulkan (the same source for Vulkan alone)" in host.lacks[0]
+
+
+def test_without_hip_another_source_is_better_than_none() -> None:
+    host, entry = _context("rocmfpx", *TOOLS, rocm="none")
+    assert _wished(host, entry) == []
+    assert "strix_runtime: rocmfp4-vulkan (for Vulkan alone)" in host.lacks[0]
 
 
 def test_hip_that_role_rocm_is_about_to_bring_is_waited_for() -> None:

@@ -191,3 +191,10 @@ def test_quoting_by_example() -> None:
     assert environment_line("A", "b c%$") == '"A=b c%%$"'
     with pytest.raises(InputError):
         quote("a\0b")
+
+
+def test_a_runtime_that_is_missing_is_no_missing_model() -> None:
+    assert cause("runtime rocmfp4-path: /opt/x/llama-server is not on the box") is None
+    found = cause("model qwen: /srv/m.gguf is not on the box")
+    assert found is not None
+    assert found.kind == "model-missing"

@@ -43,7 +43,7 @@ def _ready(build: str, path: str) -> "Dict[str, Any]":
     faults = question.look(folder)
     if faults is None or faults:
         raise BuildError("build %s cannot be packed: %s" % (build, "; ".join(faults or ["it is not on this box"])))
-    os.makedirs(paths.PACKS, mode=0o700, exist_ok=True)
+    os.makedirs(paths.PACKS, mode=0o755, exist_ok=True)
     for left in os.listdir(paths.PACKS):
         os.unlink(os.path.join(paths.PACKS, left))
     half = path + ".half"
