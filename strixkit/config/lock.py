@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +17,7 @@ from strixkit.config.validate import validate
 from strixkit.config.values import Section
 from strixkit.config.yaml import load
 from strixkit.errors import StrixError
+from strixkit.files import replace_text
 
 HEADER = """\
 # What is built: each branch and tag of profiles/runtimes/ as the commit that it was when it was locked.
@@ -88,17 +87,7 @@ def rendered(lock: Lock) -> str:
 def write_lock(lock: Lock, directory: Path | None = None) -> None:
     """Write the file in one rename. Raises StrixError, and the file is as it was."""
     path = lock_path(directory)
-    temporary = ""
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        descriptor, temporary = tempfile.mkstemp(prefix=".lock.yaml.", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-            os.fchmod(handle.fileno(), mode)
-            handle.write(rendered(lock))
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        replace_text(path, rendered(lock))
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise StrixError(f"{shown(path)} cannot be written: {error.strerror}; it is as it was") from error

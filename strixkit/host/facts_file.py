@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shlex
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from strixkit.errors import InputError
+from strixkit.files import replace_text
 from strixkit.planner.facts import Facts
 
 HINT = "see tests/data/facts/framework-128gb.json"
@@ -58,16 +56,7 @@ def save_facts(path: Path, source: str, facts: Facts) -> None:
     try:
         if target.exists():
             _never_lose(target)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as stream:
-                stream.write(facts_text(source, facts))
-            os.chmod(temporary, target.stat().st_mode & 0o777 if target.exists() else 0o644)
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        replace_text(target, facts_text(source, facts), encoding="ascii")
     except OSError as error:
         raise InputError(f"facts file {path} cannot be written: {error.strerror or error}") from error
 

@@ -22,9 +22,7 @@ CHILD = "strixkit.rehearsal.child"
 NO_PROCESS = confirm.Process(0.0, 0.0)
 PEAK = re.compile(r"rehearsal: at most ([0-9]{1,9}\.[0-9]{2}) MiB of device memory")  # native/rehearsal/entry.c
 PROPERTIES = (
-    "CacheDirectory=strixkit/rehearsal",  # the compiled device
-    "PrivateTmp=yes",  # the model's header, and the log
-    "PrivateDevices=yes",
+    "CacheDirectory=strixkit/rehearsal",  # the compiled device; the model's header and the log are in its /tmp
     "PrivateNetwork=yes",
     "MemoryMax=3G",
     "MemorySwapMax=0",
@@ -33,25 +31,8 @@ PROPERTIES = (
     "KillMode=control-group",
     "TimeoutStopSec=5s",
     "WorkingDirectory=/",
-    "UMask=0022",
-    "CapabilityBoundingSet=",
-    "NoNewPrivileges=yes",
-    "LockPersonality=yes",
-    "PrivateIPC=yes",
-    "ProtectProc=invisible",
-    "ProtectSystem=strict",
-    "ProtectHome=yes",
-    "ProtectClock=yes",
-    "ProtectHostname=yes",
-    "ProtectControlGroups=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
     "RestrictAddressFamilies=AF_INET AF_UNIX",
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-    "SystemCallArchitectures=native",
+    *transient.LOCKED_DOWN,
 )
 
 

@@ -9,11 +9,10 @@ from typing import Any, Dict
 from strixkit.planner.limits import MOST_PROBE
 from strixkit.remote.agent import atomic, paths, transient
 from strixkit.remote.agent.build import folders, question
+from strixkit.remote.agent.build.verify import CHILD, PROPERTIES
 
-CHILD = "strixkit.remote.agent.build.child"
 PROGRAM = "strix-probe"
 GRACE_SECONDS = 120  # for the first compilation of shaders
-PROPERTIES = ("CacheDirectory=strixkit/verify", "PrivateTmp=yes", "PrivateNetwork=yes", "WorkingDirectory=/")
 
 
 def run(request: "Dict[str, Any]") -> "Dict[str, Any]":

@@ -67,7 +67,7 @@ def _ask(binary: str, flag: str) -> str:
             env=environment,
             cwd="/",
             timeout=HELP_SECONDS,
-            **_as_nobody(),
+            **as_nobody(),
         )
     except PermissionError as error:
         raise RuntimeError("user nobody may not run %s, so the service's user may not either" % binary) from error
@@ -80,7 +80,7 @@ def _ask(binary: str, flag: str) -> str:
     return (done.stdout or done.stderr).decode("utf-8", "replace")
 
 
-def _as_nobody() -> Dict[str, Any]:
+def as_nobody() -> Dict[str, Any]:
     """Arguments that take root's rights from a child: a build may belong to somebody who is not root."""
     if os.geteuid() != 0:
         return {}

@@ -11,6 +11,29 @@ from typing import Any, List, Sequence
 
 from strixkit.remote.agent import program
 
+# What a unit may not that has no business with devices, other processes, or the machine's settings.
+LOCKED_DOWN = (
+    "UMask=0022",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    "CapabilityBoundingSet=",
+    "NoNewPrivileges=yes",
+    "LockPersonality=yes",
+    "PrivateIPC=yes",
+    "ProtectProc=invisible",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "ProtectControlGroups=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+)
 ANSWER_BYTES = 80 << 20
 NUMBERS = itertools.count()
 GRACE_SECONDS = 60  # for the client, beyond the unit's own limit

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strixkit.config import lock
 from strixkit.config.catalogue import load_runtime
 from strixkit.config.lock import Lock, LockedSource, load_lock, locked_commit, rendered, write_lock
 from strixkit.config.runtimes import GitRuntime
@@ -113,7 +112,7 @@ def test_a_write_that_fails_leaves_the_file_and_nothing_else(directory: Path, mo
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(lock.os, "fsync", full)
+    monkeypatch.setattr("strixkit.files.os.fsync", full)
     with pytest.raises(StrixError, match=r"lock\.yaml cannot be written: No space left on device; it is as it was"):
         write_lock(Lock(), directory)
     assert (directory.parent / "lock.yaml").read_bytes() == before

@@ -15,7 +15,7 @@ LOADER = "error while loading shared libraries: libamdhip64.so.7: cannot open sh
 @pytest.fixture
 def binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place for a fake llama-server that the tests' own user may run."""
-    monkeypatch.setattr(probe, "_as_nobody", dict)
+    monkeypatch.setattr(probe, "as_nobody", dict)
     return tmp_path / "llama-server"
 
 
@@ -56,7 +56,7 @@ def test_only_the_first_lines_of_much_are_told(binary: Path) -> None:
 
 
 def test_root_asks_as_nobody() -> None:
-    arguments = probe._as_nobody()
+    arguments = probe.as_nobody()
     assert arguments == {} if os.geteuid() else arguments["user"] != 0
     assert os.geteuid() or arguments["extra_groups"] == []
 

@@ -7,11 +7,11 @@ whoever writes there has code in the service (ld.so(8)). And a copy that is star
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import subprocess
-from typing import Any, Dict, List, Set
+from typing import List, Set
 
+from strixkit.remote.agent import probe
 from strixkit.remote.agent.build import elf
 from strixkit.remote.agent.build.errors import BuildError
 
@@ -85,10 +85,6 @@ def check_found(name: str, said: str, folder: str, own: "Set[str]", build_folder
 
 def _ldd(path: str) -> str:
     """What the dynamic loader would load; as nobody, because it is the file's own loader that is run."""
-    as_nobody: Dict[str, Any] = {}
-    if os.geteuid() == 0:
-        entry = pwd.getpwnam("nobody")
-        as_nobody = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     name = os.path.basename(path)
     try:
         done = subprocess.run(
@@ -99,7 +95,7 @@ def _ldd(path: str) -> str:
             env=CLEAN,
             cwd="/",
             timeout=LDD_SECONDS,
-            **as_nobody,
+            **probe.as_nobody(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildError("ldd %s: %s" % (name, error)) from error

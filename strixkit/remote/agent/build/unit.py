@@ -12,7 +12,7 @@ import subprocess
 import time
 from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence
 
-from strixkit.remote.agent import atomic, lock, paths
+from strixkit.remote.agent import atomic, lock, paths, transient
 from strixkit.remote.agent.build.errors import BuildError
 from strixkit.remote.agent.build.work import USER, account
 
@@ -32,26 +32,7 @@ PROPERTIES = (
     "OOMPolicy=stop",
     "KillMode=control-group",
     "TimeoutStopSec=10s",
-    "UMask=0022",
-    "CapabilityBoundingSet=",
-    "NoNewPrivileges=yes",
-    "LockPersonality=yes",
-    "PrivateTmp=yes",
-    "PrivateDevices=yes",
-    "PrivateIPC=yes",
-    "ProtectProc=invisible",
-    "ProtectSystem=strict",
-    "ProtectHome=yes",
-    "ProtectClock=yes",
-    "ProtectHostname=yes",
-    "ProtectControlGroups=yes",
-    "ProtectKernelLogs=yes",
-    "ProtectKernelModules=yes",
-    "ProtectKernelTunables=yes",
-    "RestrictNamespaces=yes",
-    "RestrictRealtime=yes",
-    "RestrictSUIDSGID=yes",
-    "SystemCallArchitectures=native",
+    *transient.LOCKED_DOWN,
 )
 
 
