@@ -9,12 +9,14 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from strixkit.config.directories import names_in, profiles_directory
 from strixkit.config.document import Document, merged
+from strixkit.config.hub import HubFile, RepoId, Revision
 from strixkit.config.names import suggestion, unknown_name
 from strixkit.config.runtimes import Runtime, RuntimeFile
 from strixkit.config.source import ModelSource
 from strixkit.config.validate import validate
 from strixkit.config.values import FileName, Name, Section, Sha256
 from strixkit.config.yaml import load
+from strixkit.errors import InputError
 from strixkit.planner.gguf import TYPES
 from strixkit.planner.shape import ModelShape
 
@@ -22,24 +24,29 @@ TYPE_NAMES = frozenset(kind.name for kind in TYPES.values())
 
 
 class Variant(Section):
-    """One file of a model. `size_bytes`, `sha256` and `shape` are None while nobody knows them."""
+    """One file of a model. `size_bytes`, `sha256` and `shape` are None while nobody knows them.
+
+    source: None: the file of this name in the model's repository on the hub.
+    """
 
     file: FileName
     size_bytes: int | None = Field(default=None, gt=0)
     sha256: Sha256 | None = None
     note: str
-    source: ModelSource
+    source: ModelSource | None = None
     shape: ModelShape | None = None
 
 
 class Model(Section):
     """One file of `profiles/models/`.
 
+    repo, ref: the repository on the hub and its branch, for variants that name no other source.
     tensor_types: the types beyond stock llama.cpp's that a runtime must know, by their ggml names.
     """
 
     description: str
-    repo: str | None = None
+    repo: RepoId | None = None
+    ref: Revision = "main"
     tensor_types: tuple[str, ...] = ()
     variants: dict[Name, Variant] = Field(min_length=1)
     default_variant: Name
@@ -66,6 +73,17 @@ class Model(Section):
         if name not in self.variants:
             raise unknown_name("variant", name, self.variants)
         return self.variants[name]
+
+    def source(self, variant: Variant) -> ModelSource:
+        """Where the variant's file comes from when the inventory names no other place. Raises InputError."""
+        if variant.source is not None:
+            return variant.source
+        if self.repo is None:
+            raise InputError(
+                f"{variant.file} has neither a source of its own nor a repository",
+                hint="in profiles/models/: repo: OWNER/NAME for all variants, or source: for this one",
+            )
+        return ModelSource(hub=HubFile(repo=self.repo, ref=self.ref, file=variant.file))
 
     def wished(self, pinned: str | None, wish: str | None) -> str:
         """The name of the variant: the one that is pinned, else the one wished for if there is one, else the default.

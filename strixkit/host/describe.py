@@ -202,7 +202,7 @@ class Description:
         model = load_model(service.model)
         variant = model.wished(service.variant, profile.variant)
         entry = model.variant(variant)
-        source = service.source or entry.source
+        source = service.source or model.source(entry)
         path = f"{MODELS}/{entry.file}"
         if source.box is not None:
             path, local = source.box, None

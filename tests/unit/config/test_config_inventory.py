@@ -166,7 +166,7 @@ def test_variables_of_others_are_no_business_of_ours() -> None:
         ("strix_services: {}", "strix_services: found an empty mapping, wanted at least 1"),
         ("strix_services: {Main: }", "strix_services.Main: found 'Main', wanted a service name"),
         ("strix_services: {a: {prot: 1}}", "strix_services.a.prot: unknown key; did you mean 'port'?"),
-        ("strix_services: {a: {source: {}}}", "strix_services.a.source: found neither, wanted exactly one"),
+        ("strix_services: {a: {source: {}}}", "strix_services.a.source: found none, wanted exactly one"),
         (
             "strix_services:\n  a: {port: 1}\n  b: {port: 1}",
             "i.yaml:6: host h: strix_services.b.port: service 'a' has port 1",
