@@ -56,7 +56,9 @@ def _deploy(
     from strixkit.display.events import renderer
     from strixkit.engine.values import REBOOT_MINUTES, Outcome
     from strixkit.fleet import verbs
-    from strixkit.fleet.run import AT_ONCE, each, exit_code
+    from strixkit.fleet.deploy import deploy_all
+    from strixkit.fleet.pull import Pull
+    from strixkit.fleet.run import AT_ONCE, exit_code
 
     minutes = cli.count("--reboot-timeout", reboot_minutes) or REBOOT_MINUTES
     width = cli.count("--at-once", at_once) or (1 if reboot else AT_ONCE)
@@ -65,7 +67,7 @@ def _deploy(
     access = cli.access(prompt)
     with renderer(quiet=as_json) as emit:
 
-        def work(item: Host) -> Outcome:
+        def work(item: Host, pull_later: bool) -> Outcome:
             return verbs.deploy(
                 item,
                 access,
@@ -75,9 +77,10 @@ def _deploy(
                 replan=replan,
                 reboot=reboot,
                 reboot_minutes=minutes,
+                pull_later=pull_later,
             )
 
-        reports = each(hosts, work, at_once=width)
+        reports = deploy_all(Pull(hosts, cli.known(inventory), access, emit), work, at_once=width)
     cli.report(reports, as_json=as_json, applied=True)
     if code := exit_code(reports):
         raise Exit(code=code)
@@ -224,6 +227,7 @@ def _plan(
 ) -> None:
     from strixkit.display.events import renderer
     from strixkit.fleet import verbs
+    from strixkit.fleet.pull import Pull, say_sources
     from strixkit.fleet.run import each, exit_code
 
     hosts = cli.hosts(host, inventory)
@@ -238,6 +242,7 @@ def _plan(
             reports = each(
                 hosts, lambda item: verbs.plan(item, access, emit, profiles=profiles, replan=replan, reboot=reboot)
             )
+            say_sources(Pull(hosts, cli.known(inventory), access, emit), reports)
     cli.report(reports, as_json=as_json, applied=False, full=full)
     if code := exit_code(reports):
         raise Exit(code=code)
@@ -312,6 +317,65 @@ def doctor(
         found = examine(cli.hosts(host, inventory), cli.access(prompt_sudo_password))
         print(dump(display.document(found)) if json else "\n".join(display.lines(found)))
         if code := max(diagnosis.exit_code for diagnosis in found):
+            raise Exit(code=code)
+
+    cli.guard(work, json)
+
+
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        model="a model of the catalogue instead of those of the services",
+        variant="a variant of it (default: the model's default one)",
+        from_="a file, or a folder with it, on this machine, that is sent instead of fetched",
+        to="a folder on this machine that gets the file, for boxes without internet; no box is asked",
+        no_share="each box fetches for itself, and none gives to another",
+    )
+)
+def pull(
+    ctx: Context,
+    host: str = "",
+    model: str = "",
+    variant: str = "",
+    from_: str = "",
+    to: str = "",
+    no_share: bool = False,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Bring model files to boxes: once from the hub for all of them, the rest from each other; verified."""
+
+    def work() -> None:
+        from strixkit.display.events import renderer
+        from strixkit.display.result import dump
+        from strixkit.fleet.carry import carry
+        from strixkit.fleet.pull import Pull
+        from strixkit.fleet.pull import pull as pull_files
+        from strixkit.fleet.run import exit_code
+
+        wanted = cli.wanted(model, variant)
+        hosts = [] if to and model and not host else cli.hosts(host, inventory)
+        with renderer(quiet=json) as emit:
+            if to:
+                paths = carry(hosts, wanted, Path(to), emit)
+                print(dump({"files": [str(path) for path in paths]}) if json else "\n".join(map(str, paths)))
+                return
+            run = Pull(
+                hosts,
+                cli.known(inventory),
+                cli.access(prompt_sudo_password),
+                emit,
+                wanted,
+                Path(from_).expanduser() if from_ else None,
+                not no_share,
+            )
+            reports = pull_files(run)
+        cli.report(reports, as_json=json, applied=True)
+        if code := exit_code(reports):
             raise Exit(code=code)
 
     cli.guard(work, json)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from strixkit.config.host import Host
     from strixkit.fleet.run import Report
     from strixkit.fleet.verbs import Access
+    from strixkit.host.files import Wanted
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERRUPTED = "interrupted; a run that had begun on a box goes on there, and the next deploy attaches to it"
@@ -59,6 +60,23 @@ def hosts(host: str, inventory: str) -> list[Host]:
         known = f"hosts {', '.join(found.hosts) or 'none'}; groups {', '.join(groups) or 'none'}"
         raise InputError(f"no host is named; {shown(found.path)} has {known}", hint="--host NAME, or several by commas")
     return found.select(host)
+
+
+def known(inventory: str) -> list[Host]:
+    """All hosts of the inventory. Raises InputError."""
+    from strixkit.config.inventory import load_inventory
+
+    return list(load_inventory(Path(inventory) if inventory else ROOT / "inventory.yaml").hosts.values())
+
+
+def wanted(model: str, variant: str) -> Wanted | None:
+    """The model that flags name; None: those of the services. Raises InputError."""
+    from strixkit.errors import InputError
+    from strixkit.host.files import Wanted
+
+    if variant and not model:
+        raise InputError(f"--variant {variant} needs --model too", hint="--model NAME, of profiles/models/")
+    return Wanted(model, variant or None) if model else None
 
 
 def access(prompt: bool) -> Access:

@@ -101,10 +101,18 @@ def converge(session: Conversation, describe: Describe, job: Job, emit: Emit) ->
         if desired.complete:
             break
         if not plan.todo:
-            outcome.error = "\n".join(desired.lacks) or "; ".join(desired.notes) or INCOMPLETE
+            _incomplete(desired, outcome)
             break
     outcome.round_trips = session.round_trips
     return outcome
+
+
+def _incomplete(desired: Desired, outcome: Outcome) -> None:
+    """Nothing is left to change and the wishes are not complete: somebody else's turn, or an error."""
+    if desired.later and not desired.lacks:
+        outcome.later = desired.later
+    else:
+        outcome.error = "\n".join(desired.lacks) or "; ".join(desired.notes) or INCOMPLETE
 
 
 def _failed(outcome: Outcome) -> bool:

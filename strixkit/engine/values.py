@@ -36,12 +36,14 @@ class Desired:
 
     complete: False when some can only be known when these are true (a runtime's flags).
     lacks: what a person must do before the rest can be known; the run's error once these are true.
+    later: what another run makes so before the rest can be known; no error.
     """
 
     resources: tuple[Resource, ...]
     complete: bool = True
     notes: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
     shown: dict[str, Any] = field(default_factory=dict)
 
 
@@ -76,6 +78,7 @@ class Outcome:
 
     said: what the box's job noted, which its events have shown already.
     pending: what only a reboot makes so (Risk.REBOOT); no failure.
+    later: what waits for another run; see Desired.
     lost: a reboot did not end well, in words that follow the host's name: others had better be left alone.
     """
 
@@ -90,6 +93,7 @@ class Outcome:
     shown: dict[str, Any] = field(default_factory=dict)
     round_trips: int = 0
     applied: bool = False
+    later: tuple[str, ...] = ()
     lost: str = ""
 
     @property

@@ -45,13 +45,22 @@ def open_host(host: Host, access: Access) -> Any:
 
 @contextmanager
 def _open_and_describe(
-    host: Host, access: Access, profiles: dict[str, str], *, preview: bool, replan: bool, reboot: bool
+    host: Host,
+    access: Access,
+    profiles: dict[str, str],
+    *,
+    preview: bool,
+    replan: bool,
+    reboot: bool,
+    pull_later: bool = False,
 ) -> Iterator[tuple[Any, Description]]:
     """Connect while the controller reads its own files: each waits for the other side most of the time."""
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(open_host, host, access)
         try:
-            description = Description(host, profiles=profiles, preview=preview, replan=replan, reboot=reboot)
+            description = Description(
+                host, profiles=profiles, preview=preview, replan=replan, reboot=reboot, pull_later=pull_later
+            )
         except BaseException:
             if opening.exception() is None:
                 opening.result().close()
@@ -81,14 +90,17 @@ def deploy(
     reboot: bool = False,
     reboot_minutes: float = REBOOT_MINUTES,
     hold_at: str = "",
+    pull_later: bool = False,
 ) -> Outcome:
     """Make the host as the inventory wishes (`profiles` wins over it for the named services).
 
-    replan: choose anew what running releases keep.
+    replan: choose anew what running releases keep. pull_later: leave what the box would fetch; see fleet/deploy.py.
     reboot: the box may be rebooted, once, if something wants it; it is waited for so many minutes.
     """
     job = Job(who(), what, hold_at, reboot, reboot_minutes)
-    opened = _open_and_describe(host, access, profiles, preview=False, replan=replan, reboot=reboot)
+    opened = _open_and_describe(
+        host, access, profiles, preview=False, replan=replan, reboot=reboot, pull_later=pull_later
+    )
     with opened as (session, description):
         return converge(session, description, job, emit)
 

@@ -15,6 +15,7 @@ from strixkit.host.sharing import Held, Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.facts import Facts
 from strixkit.planner.profile import Profile
+from strixkit.resources.download import Part
 from strixkit.resources.kernel_arguments import Argument
 from strixkit.runtime.help import Capabilities
 
@@ -67,11 +68,22 @@ def environment_of(runtime: RuntimeState, host: Host, device: str) -> dict[str, 
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a box fetches a file: its URL, whether the box's token of the hub belongs there, and what people read."""
+
+    url: str
+    token: bool
+    text: str
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """A model of the catalogue as a file on this box. Sizes in bytes.
 
+    source: a file on the controller that is sent. origin: where the box fetches it itself.
     identity: what tells this file on the box from another one at its path; empty when the box was not asked.
-    missing: it is not on the box, and nobody but a person can put it there.
+    missing: it is not on the box yet, and the controller has no file to send. unlocked: nobody can fetch it, since
+    lock.yaml does not say which one it is.
     """
 
     name: str
@@ -82,8 +94,10 @@ class ModelFile:
     sha256: str | None
     size: int | None
     source: str | None
+    origin: Origin | None = None
     identity: str = ""
     missing: bool = False
+    unlocked: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +154,10 @@ class HostContext:
     may_reboot: the person has allowed a reboot (`--reboot`).
     reboots: set by the role `kernel`: this run will reboot the box, so what depends on live arguments waits.
     distribution: the release of the box; None where nothing is provisioned.
+    files: of the services' models, each once.
+    parts: path of a file -> this box's part of a download that several boxes make together.
+    pull_later: what the box has to fetch is fetched after this run, by several boxes together.
+    later: what waits for that.
     lacks: what only a person can put on the box, and how; the rest of the wishes is made true all the same.
     """
 
@@ -151,6 +169,10 @@ class HostContext:
     may_reboot: bool = False
     reboots: bool = False
     distribution: Distribution | None = None
+    files: tuple[ModelFile, ...] = ()
+    parts: dict[str, Part] = field(default_factory=dict)
+    pull_later: bool = False
+    later: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     complete: bool = True
     lacks: list[str] = field(default_factory=list)

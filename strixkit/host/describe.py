@@ -5,23 +5,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from strixkit.config.catalogue import load_model, load_runtime
+from strixkit.config.catalogue import load_model, load_runtime, runtime_names
 from strixkit.config.distributions import Distribution, distribution_of, load_distributions
 from strixkit.config.host import Host, Service
 from strixkit.config.lock import locked_commit
 from strixkit.config.profiles import load_profile
 from strixkit.config.runtimes import GitRuntime
-from strixkit.config.source import ModelSource
 from strixkit.engine.values import Desired
 from strixkit.errors import InputError, RemoteError
 from strixkit.host import builds, cache, gtt
-from strixkit.host.context import MODELS, HostContext, ModelFile, RuntimeState, ServiceState, environment_of
+from strixkit.host.context import HostContext, ModelFile, RuntimeState, ServiceState, environment_of
 from strixkit.host.facts_answer import facts_in
+from strixkit.host.files import Wanted, model_file
 from strixkit.host.measured import circumstances_of, measured_in
 from strixkit.host.sharing import Held, Tenant, share_memory
 from strixkit.planner import gguf
@@ -31,6 +31,7 @@ from strixkit.planner.shape import ModelShape, shape_from_header
 from strixkit.planner.tensors import type_name
 from strixkit.resources.base import Resource
 from strixkit.resources.build import BUILDS
+from strixkit.resources.download import Part
 from strixkit.runtime.help import from_recorded, parse_help
 from strixkit.sources.box import header_from
 
@@ -47,6 +48,9 @@ class Description:
     reboot: a reboot is allowed. A preview plans the services as they will be after it.
     only: these roles alone (`invoke build`), and nothing of the services is looked at; None: all.
     packed: the runtime as another box has built it, instead of a build here.
+    pull_later: files that the box would fetch are left to the run that fetches them on all boxes together.
+    parts: path -> the box's part of such a run. wanted: a model and variant instead of those of the services.
+    sent: a file on the controller that is sent instead of being fetched.
     """
 
     def __init__(
@@ -59,8 +63,15 @@ class Description:
         reboot: bool = False,
         only: Collection[str] | None = None,
         packed: builds.Packed | None = None,
+        pull_later: bool = False,
+        parts: dict[str, Part] | None = None,
+        wanted: Wanted | None = None,
+        sent: Path | None = None,
     ) -> None:
         self.host = host
+        self.pull_later = pull_later
+        self.parts = parts or {}
+        self.sent = sent
         self.only = only
         self.packed = packed
         self.replan = replan
@@ -71,8 +82,12 @@ class Description:
         self.profiles = {name: (profiles or {}).get(name, service.profile) for name, service in host.services.items()}
         self.loaded = {name: load_profile(profile) for name, profile in self.profiles.items()}
         self.headers: dict[str, gguf.Header] = {}  # of the services' models, as far as there are files
-        services = host.services.items() if only is None else ()
-        self.files = {name: self._file(service, self.loaded[name]) for name, service in services}
+        with_models = only is None or "model" in only
+        if wanted is not None:
+            self.files = {"": self._file(Service(profile="", model=wanted.model, variant=wanted.variant), None)}
+        else:
+            services = host.services.items() if with_models else ()
+            self.files = {name: self._file(service, self.loaded[name]) for name, service in services}
 
     def facts_request(self) -> dict[str, Any]:
         """The runtime's binary and the model files, and what of them the controller knows already."""
@@ -83,7 +98,7 @@ class Description:
         return {
             **runtime,
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
-            "services": sorted(self.files),
+            "services": sorted(self.files) if self.only is None else [],
             "known": cache.known(self.host.name),
         }
 
@@ -97,6 +112,8 @@ class Description:
         distribution = self._distribution(facts)
         runtime = self._runtime(answer, facts)
         context = HostContext(self.host, facts, runtime, (), distribution=distribution)
+        context.parts, context.pull_later = self.parts, self.pull_later
+        self._see_files(answer)
         then = self._after_reboot(context) if self.only is None else facts
         planned_on = then if self.reboot else facts
         context.may_reboot = self.reboot and not self.preview  # nothing waits in a preview
@@ -105,6 +122,8 @@ class Description:
             context.services = tuple(self._services(planned_on, answer, runtime, brought))
         if self.only is None and _gtt_bytes(then) < _gtt_bytes(planned_on):
             self._services(then, answer, runtime, brought)  # the next boot must not leave a service with too little
+        # Two services may have the same file.
+        context.files = tuple({file.path: file for file in self.files.values()}.values())
         by_role = self._by_role(context, self.only)
         if context.runtime.recorded:
             context.notes.append(
@@ -126,7 +145,14 @@ class Description:
             "roles": by_role,
         }
         resources = tuple(resource for wished in by_role.values() for resource in wished)
-        return Desired(resources, context.complete, tuple(context.notes), tuple(context.lacks), shown)
+        return Desired(
+            resources,
+            context.complete,
+            tuple(context.notes),
+            tuple(context.lacks),
+            tuple(dict.fromkeys(context.later)),
+            shown=shown,
+        )
 
     def _by_role(self, context: HostContext, only: Collection[str] | None = None) -> dict[str, tuple[Resource, ...]]:
         """What each role wishes, in their order: a later one sees what an earlier one noted in the context."""
@@ -198,36 +224,31 @@ class Description:
         cache.put(cache.box_key("runtime", self.host.name, str(answer.get("identity", ""))), said)
         return said
 
-    def _file(self, service: Service, profile: Profile) -> ModelFile:
+    def _file(self, service: Service, profile: Profile | None) -> ModelFile:
         model = load_model(service.model)
-        variant = model.wished(service.variant, profile.variant)
-        entry = model.variant(variant)
-        source = service.source or model.source(entry)
-        path = f"{MODELS}/{entry.file}"
-        if source.box is not None:
-            path, local = source.box, None
-        else:
-            local = self._local(source)
-        sha256 = source.sha256 or entry.sha256
-        if local is not None:
-            sha256 = self._local_hash(local, sha256)
-            path = f"{MODELS}/{PurePosixPath(path).stem}-{sha256[:12]}.gguf"
-        size = local.stat().st_size if local else entry.size_bytes
-        return ModelFile(service.model, variant, model, entry, path, sha256, size, str(local) if local else None)
+        variant = model.wished(service.variant, profile.variant if profile else None)
+        return model_file(self.host.name, service, model, variant, sent=self.sent)
 
-    def _local(self, source: ModelSource) -> Path:
-        path = Path(source.controller or "").expanduser()
-        if not path.is_file():
+    def _see_files(self, answer: dict[str, Any]) -> None:
+        """What the box says of the files that are on it."""
+        boxed = {str(item["path"]): item for item in answer.get("models", [])}
+        for name, file in self.files.items():
+            there = boxed.get(file.path, {})
+            missing = file.source is None and not self.preview and not there.get("present")
+            if file.origin is not None and not there.get("present"):
+                self._check_loadable(file)
+            self.files[name] = replace(file, identity=str(there.get("identity", "")), missing=missing)
+
+    def _check_loadable(self, file: ModelFile) -> None:
+        """Raises InputError before anything is fetched that the runtime could not load."""
+        loadable = {gguf.TYPES[number].name for number in LOADABLE[self.runtime.loads]}
+        unknown = [name for name in file.model.tensor_types if name not in loadable]
+        if unknown:
             raise InputError(
-                f"model file {path} is not on this machine", host=self.host.name, hint="invoke demo makes the tiny one"
+                f"runtime {self.host.runtime} cannot load model {file.name}: it does not know {', '.join(unknown)}",
+                host=self.host.name,
+                hint=f"in inventory.yaml strix_runtime: {_runtime_for(unknown)}; nothing was fetched",
             )
-        return path
-
-    def _local_hash(self, path: Path, wanted: str | None) -> str:
-        found = cache.sha256(path)
-        if wanted is not None and found != wanted:
-            raise InputError(f"model file {path} has sha256 {found}, wanted {wanted}", host=self.host.name)
-        return found
 
     def _services(
         self, facts: Facts, answer: dict[str, Any], runtime: RuntimeState, gtt_gib: int | None
@@ -238,10 +259,8 @@ class Description:
         seen = [item for held in running.values() for item in held.measured]
         tenants = []
         for name, service in self.host.services.items():
-            there = boxed.get(self.files[name].path, {})
-            missing = self.files[name].source is None and not self.preview and not there.get("present")
-            identity = str(there.get("identity", ""))
-            self.files[name] = file = replace(self.files[name], identity=identity, missing=missing)
+            file = self.files[name]
+            there = boxed.get(file.path, {})
             declared = (name, service.model, file.variant)
             shape = self._shape(name, file, there)
             environment = environment_of(runtime, self.host, self.loaded[name].device.name)
@@ -302,6 +321,13 @@ class Description:
             cache.put(key, dict(boxed["header"]))
             return header
         return gguf.from_summary(known)
+
+
+def _runtime_for(types: list[str]) -> str:
+    """Runtimes of the catalogue that know tensor types."""
+    known = {name: LOADABLE[load_runtime(name).loads] for name in runtime_names()}
+    fit = [name for name, found in known.items() if {*types} <= {gguf.TYPES[number].name for number in found}]
+    return " or ".join(fit) or "one that does"
 
 
 def _gtt_bytes(facts: Facts) -> int:

@@ -1,0 +1,159 @@
+"""`invoke pull`: the model files of hosts, fetched once from their origin for all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from strixkit.config.host import Host
+from strixkit.engine.converge import converge
+from strixkit.engine.events import Emit, Event
+from strixkit.engine.values import Job, Outcome
+from strixkit.errors import StrixError
+from strixkit.fleet.run import Failure, Report, each
+from strixkit.fleet.swarm import Seen, Sources, give, plan_sources, survey
+from strixkit.fleet.verbs import Access, open_host, who
+from strixkit.host.context import ModelFile
+from strixkit.host.describe import Description
+from strixkit.host.files import Wanted
+from strixkit.host.swarm import PORT
+from strixkit.resources.download import Download, Part
+
+ROLES = ("base", "model")
+MOST_ROUNDS = 5  # a box that vanishes costs the others a round
+Parts = dict[str, dict[str, Part]]  # host -> path -> its part
+Files = dict[str, tuple[ModelFile, list[str]]]  # sha256 -> a file that boxes fetch, and the hosts that want it
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What is pulled.
+
+    known: hosts that may have a file and give it. wanted: a model instead of those of the services. sent: a file of
+    this machine that is sent instead of being fetched. share: False: each host fetches for itself.
+    """
+
+    hosts: Sequence[Host]
+    known: Sequence[Host]
+    access: Access
+    emit: Emit
+    wanted: Wanted | None = None
+    sent: Path | None = None
+    share: bool = True
+
+
+def pull(run: Pull) -> list[Report]:
+    """Bring the files to the hosts; one's failure is in its report and stops nobody else.
+
+    When a box vanishes, the others lack what only it has: they share that among them in another round.
+    """
+    done: dict[str, Report] = {}
+    todo, before = list(run.hosts), frozenset[str]()
+    for _ in range(MOST_ROUNDS):
+        parts: Parts = {}
+        if run.share and run.sent is None:
+            parts, answered = _together(run, todo)
+            if done and answered == before:
+                break  # nobody has vanished or come back, so the same would fail once more
+            before = answered
+        for report in each(todo, lambda host, parts=parts: _one(run, host, parts.get(host.name))):  # type: ignore[misc]
+            done[report.outcome.host] = report
+        todo = [host for host in todo if done[host.name].outcome.applied and not done[host.name].outcome.ok]
+        if not todo or not parts:
+            break
+        run.emit(Event(todo[0].name, "note", "looking once more who has what"))
+    return [done[host.name] for host in run.hosts]
+
+
+def _one(run: Pull, host: Host, parts: dict[str, Part] | None) -> Outcome:
+    description = Description(host, only=ROLES, wanted=run.wanted, sent=run.sent, parts=parts)
+    with closing(open_host(host, run.access)) as session:
+        return converge(session, description, Job(who(), "pull"), run.emit)
+
+
+def _together(run: Pull, hosts: Sequence[Host]) -> tuple[Parts, frozenset[str]]:
+    """Each host's parts, and the names of the boxes that answered. Boxes that have a file serve it from now on."""
+    files = wanted_files(hosts, run.wanted)
+    boxes = _look(run, hosts, files)
+    parts: Parts = {}
+    for number, (file, names) in enumerate(files.values()):
+        found = plan_sources(file, boxes, names, port=PORT + number)
+        part = next((sources.part for sources in found.values() if sources.part), None)
+        if part is None:
+            continue
+        silent = give(file, boxes, part, run.access, run.emit)
+        if silent:
+            rest = [box for box in boxes if box.host.name not in silent]
+            found = plan_sources(file, rest, names, port=PORT + number)
+        for name, sources in found.items():
+            if sources.part is not None:
+                parts.setdefault(name, {})[file.path] = sources.part
+                run.emit(Event(name, "note", f"{file.path} comes {_words(file, sources)}"))
+    return parts, frozenset(box.host.name for box in boxes)
+
+
+def sources_of(run: Pull) -> dict[str, list[str]]:
+    """For a plan: host -> where each file comes from that it lacks."""
+    files = wanted_files(run.hosts, run.wanted)
+    boxes = _look(run, run.hosts, files)
+    lines: dict[str, list[str]] = {}
+    for file, names in files.values():
+        for name, sources in plan_sources(file, boxes, names).items():
+            lines.setdefault(name, []).append(f"{file.path} comes {_words(file, sources)}")
+    return lines
+
+
+def say_sources(run: Pull, reports: Sequence[Report]) -> None:
+    """Add to each plan that has something to fetch where it comes from."""
+    hosts = {host.name: host for host in run.hosts}
+    fetching = {
+        report.outcome.host: report.outcome
+        for report in reports
+        if any(change.resource.startswith(f"{Download.kind}:") for change in report.outcome.changes)
+    }
+    if not fetching:
+        return
+    found = sources_of(replace(run, hosts=[hosts[name] for name in fetching]))
+    for name, outcome in fetching.items():
+        outcome.notes += found.get(name, [])
+
+
+def _words(file: ModelFile, sources: Sources) -> str:
+    return sources.words(file.origin.text if file.origin else "its origin")
+
+
+def wanted_files(hosts: Sequence[Host], wanted: Wanted | None) -> Files:
+    """The files that boxes fetch. A host whose wishes are wrong is left out: its own run says what is wrong."""
+    found: Files = {}
+    for host in hosts:
+        try:
+            files = Description(host, only=ROLES, wanted=wanted).files.values()
+        except StrixError:
+            continue
+        for file in files:
+            if file.origin is not None and file.sha256 is not None:
+                names = found.setdefault(file.sha256, (file, []))[1]
+                if host.name not in names:
+                    names.append(host.name)
+    return found
+
+
+def _look(run: Pull, hosts: Sequence[Host], files: Files) -> list[Seen]:
+    """What the hosts have; the other known ones are asked only for what one of them lacks."""
+    wanted = [file for file, _ in files.values()]
+    if not wanted:
+        return []
+    boxes = [answer for answer in survey(hosts, wanted, run.access) if isinstance(answer, Seen)]
+    named = {host.name for host in hosts}
+    rest = list({host.name: host for host in run.known if host.name not in named}.values())
+    if not rest or all(holding.complete for box in boxes for holding in box.files.values()):
+        return boxes
+    for host, answer in zip(rest, survey(rest, wanted, run.access), strict=True):
+        if isinstance(answer, Failure):
+            text = f"not asked whether it has the files: {answer.text.splitlines()[0]}"
+            run.emit(Event(host.name, "note", text))
+        else:
+            boxes.append(answer)
+    return boxes
