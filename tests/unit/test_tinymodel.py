@@ -254,3 +254,11 @@ def test_thinking_can_be_switched_off_and_its_turn_continued() -> None:
     answer: dict[str, object] = {"role": "assistant", "content": EXPECTED_CONTENT}
     turns = render([*ASKED, answer, *ASKED], preserve_thinking=True)
     assert turns.startswith(first + EXPECTED_CONTENT + "<|im_end|>\n")
+
+
+def test_a_temperature_divides_the_logits_and_nothing_else(tmp_path: Path) -> None:
+    sure = gguf.GGUFReader(write_tiny_model(tmp_path / "sure.gguf"))
+    soft = gguf.GGUFReader(write_tiny_model(tmp_path / "soft.gguf", temperature=32.0))
+    for one, other in zip(sure.tensors, soft.tensors, strict=True):
+        divided = 32.0 if one.name == "output.weight" else 1.0
+        assert np.array_equal(one.data, other.data.astype(np.float32) * divided), one.name

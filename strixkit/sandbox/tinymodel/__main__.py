@@ -16,9 +16,15 @@ def main() -> int:
     parser.add_argument("out", type=Path, metavar="OUT.gguf")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--draft-noise", type=float, default=0.0, help="0 accepts every draft (default)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="divides every logit; 32: not sure of a token")
     arguments = parser.parse_args()
     try:
-        path = write_tiny_model(arguments.out, seed=arguments.seed, draft_noise=arguments.draft_noise)
+        path = write_tiny_model(
+            arguments.out,
+            seed=arguments.seed,
+            draft_noise=arguments.draft_noise,
+            temperature=arguments.temperature,
+        )
     except StrixError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -135,13 +135,15 @@ def _draft_head(source: Source, block: str, shape: Shape, noise: float) -> Itera
         yield f"{block}.nextn.{name}.weight", np.ones(size, np.float32)
 
 
-def tensors(seed: int, draft_noise: float = 0.0, shape: Shape = TINY) -> Iterator[tuple[str, Array]]:
+def tensors(
+    seed: int, draft_noise: float = 0.0, temperature: float = 1.0, shape: Shape = TINY
+) -> Iterator[tuple[str, Array]]:
     """Every tensor of the model by its GGUF name, as numpy sees it (rows first), in the order of the file."""
     source = Source(seed)
     rows = embedding(source, shape)
     yield "token_embd.weight", rows
     yield "output_norm.weight", np.ones(shape.embedding, np.float32)
-    yield "output.weight", output(rows)
+    yield "output.weight", output(rows) / np.float32(temperature)
     for layer in range(shape.layers):
         block = f"blk.{layer}"
         yield from _shared(source, block, shape)

@@ -62,7 +62,7 @@ def chat_template() -> str:
     return files("strixkit.sandbox.tinymodel").joinpath("chat_template.jinja").read_text(encoding="utf-8")
 
 
-def write(path: Path, *, seed: int, draft_noise: float, context_length: int, name: str) -> None:
+def write(path: Path, *, seed: int, draft_noise: float, temperature: float, context_length: int, name: str) -> None:
     """Write the file under a temporary name in the same folder, then rename it to `path`."""
     writer = gguf.GGUFWriter(None, "qwen35")
     writer.add_name(name)
@@ -70,7 +70,7 @@ def write(path: Path, *, seed: int, draft_noise: float, context_length: int, nam
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     _add_shape(writer, TINY, context_length)
     _add_tokenizer(writer)
-    for tensor, values in tensors(seed, draft_noise):
+    for tensor, values in tensors(seed, draft_noise, temperature):
         writer.add_tensor(tensor, _stored(values, tensor))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
