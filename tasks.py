@@ -413,12 +413,12 @@ def profiles(
 @task(
     help=_help(
         "json",
-        only="runtimes of profiles/runtimes/, separated by commas (default: all that are built from git)",
-        check="write nothing; exit 3 if a branch is another commit than the lock's",
+        only="runtimes and models of profiles/, separated by commas (default: all that git or a hub has)",
+        check="write nothing; exit 3 if a branch is another commit, or a file another one, than the lock's",
     )
 )
 def lock(ctx: Context, only: str = "", check: bool = False, json: bool = False) -> None:
-    """Write into lock.yaml which commit the branch or tag of each runtime is now; deploys build that one."""
+    """Write into lock.yaml which commit each runtime and model is now, with the files' sha256; deploys take that."""
 
     def work() -> None:
         from strixkit.display.lock import document, lines

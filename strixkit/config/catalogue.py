@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from strixkit.config.directories import names_in, profiles_directory
 from strixkit.config.document import Document, merged
@@ -91,6 +92,25 @@ class Model(Section):
         A profile is for any model, so its wish is no error where a model has no such variant.
         """
         return pinned or (wish if wish in self.variants else None) or self.default_variant
+
+
+def hub_files(model: Model) -> list[HubFile]:
+    """Every file of a hub that a model's file names, each once: its variants' first. Raises InputError."""
+    sources = [model.source(variant).hub for variant in model.variants.values()]
+    return list(dict.fromkeys([*(found for found in sources if found), *_hub_files_in(model)]))
+
+
+def _hub_files_in(value: object) -> Iterator[HubFile]:
+    """Those in a value of a checked file, in whatever section they are."""
+    if isinstance(value, HubFile):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from _hub_files_in([getattr(value, name) for name in type(value).model_fields])
+    elif isinstance(value, Mapping):
+        yield from _hub_files_in(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _hub_files_in(item)
 
 
 def model_names(directory: Path | None = None) -> list[str]:

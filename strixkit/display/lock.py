@@ -6,20 +6,24 @@ from typing import Any
 
 from strixkit.config.document import shown
 from strixkit.display.columns import columns
+from strixkit.display.lock_hub import SHORT, hub_document, hub_lines, since
 from strixkit.display.text import one_line
-from strixkit.fleet.lock import Entry, Locking
-
-SHORT = 12  # digits of a commit that are shown
+from strixkit.fleet.lock import Locking
+from strixkit.fleet.lock_git import Entry
 
 
 def lines(found: Locking) -> list[str]:
-    """One line for each runtime, then what was not resolved and why, then what became of the file."""
-    if not found.entries:
+    """One line for each runtime and model, below each list what was not resolved and why; then the file's state."""
+    if not found.entries and not found.hub:
         return [f"no runtime of profiles/runtimes/ is built from git{_file(found)}"]
+    return [*_git_lines(found), *hub_lines(found), f"{shown(found.path)}{_file(found)}"]
+
+
+def _git_lines(found: Locking) -> list[str]:
     rows = [
         (name, entry.ref, _commits(entry), _state(entry, found)) for entry in found.entries for name in entry.runtimes
     ]
-    text = columns([tuple(map(one_line, row)) for row in sorted(rows)])
+    text = columns([tuple(map(one_line, row)) for row in sorted(rows)]) if rows else []
     for item in found.unused:
         text.append(f"no runtime names {one_line(item.ref)} of {one_line(item.repository)} any more")
     for entry in found.entries:
@@ -33,7 +37,7 @@ def lines(found: Locking) -> list[str]:
             text.append(
                 f"  next: {one_line(entry.error.hint or '')}; then invoke lock --only {','.join(entry.runtimes)}"
             )
-    return [*text, f"{shown(found.path)}{_file(found)}"]
+    return text
 
 
 def document(found: Locking) -> dict[str, Any]:
@@ -60,6 +64,7 @@ def document(found: Locking) -> dict[str, Any]:
             for entry in found.entries
         ],
         "unused": [item.model_dump(mode="json") for item in found.unused],
+        **hub_document(found),
     }
 
 
@@ -77,10 +82,7 @@ def _state(entry: Entry, found: Locking) -> str:
         "moved": "moved" if entry.found is None or entry.found.kind == "branch" else "the TAG has moved",
         "unresolved": "not resolved: stays as it is" if entry.old else "not resolved: stays not locked",
     }[entry.state]
-    if entry.old is None:
-        return words
-    days = (found.today - entry.old.locked).days
-    return f"{words}, locked {entry.old.locked} ({days} day{'' if days == 1 else 's'} ago)"
+    return f"{words}{since(entry.old.locked if entry.old else None, found.today)}"
 
 
 def _file(found: Locking) -> str:

@@ -196,7 +196,7 @@ def test_only(checkout: Checkout, repository: Repository, server: GitServer) -> 
     before = checkout.lock.read_bytes()
     done = checkout.invoke("--only", "our")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "unknown runtime 'our'; did you mean 'ours'?" in done.stderr
+    assert "unknown runtime or model 'our'; did you mean 'ours'?" in done.stderr
     done = checkout.invoke("--only", "ours,debian", "--json")
     assert done.returncode == 2
     assert "debian is of provider package: it has no commit to lock" in json.loads(done.stdout)["error"]
