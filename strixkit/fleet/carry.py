@@ -13,7 +13,7 @@ from strixkit.fleet.pull import wanted_files
 from strixkit.host.context import ModelFile
 from strixkit.host.files import Wanted, model_file
 from strixkit.remote.agent.fetch.local import fetch_file
-from strixkit.sources.hub import token
+from strixkit.sources.hub_token import token_for
 
 HERE = "this machine"
 
@@ -48,7 +48,7 @@ def _fetched(file: ModelFile, path: Path, emit: Emit) -> Path:
     assert file.origin is not None
     assert file.sha256 is not None
     assert file.size is not None
-    secret = token(file.origin.url) if file.origin.token else None
+    secret = token_for(file.origin.url) if file.origin.token else None
     try:
         fetch_file(
             file.origin.url,

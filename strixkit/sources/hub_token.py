@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from strixkit.config.hub import endpoint
 from strixkit.errors import InputError
 from strixkit.secret import Secret
 
@@ -26,6 +27,13 @@ def token() -> Secret | None:
         why = getattr(error, "strerror", None) or "it is no text of ASCII"
         raise InputError(f"the token in {path} cannot be read: {why}", hint="hf auth login writes it anew") from error
     return _checked(text, str(path)) if text else None
+
+
+def token_for(url: str) -> Secret | None:
+    """The token, if it may be sent with a request for this URL: to the hub's own host alone. Raises InputError."""
+    there, hub = urlsplit(url), urlsplit(endpoint())
+    same = (there.scheme, there.hostname, there.port) == (hub.scheme, hub.hostname, hub.port)
+    return token() if same and may_carry_token(url) else None
 
 
 def token_path() -> Path:

@@ -15,7 +15,7 @@ from strixkit.errors import InputError
 from strixkit.secret import Secret
 from strixkit.sources.hub import Revision, ask, files
 from strixkit.sources.hub_http import Hub, HubError
-from strixkit.sources.hub_token import may_carry_token, token
+from strixkit.sources.hub_token import may_carry_token, token, token_for
 from tests.scriptedhub import ScriptedHub, answer, scripted_hub
 
 REPO, COMMIT, SHA = "owner/name", "a" * 40, "b" * 64
@@ -104,6 +104,14 @@ def test_where_a_token_may_go() -> None:
     assert may_carry_token("http://[::1]:8000/x")
     assert not may_carry_token("http://mirror.lan/x")
     assert not may_carry_token("http://10.0.0.1/x")
+
+
+def test_a_token_is_for_urls_of_the_hub_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example/")
+    assert token_for("https://hub.example/o/n/resolve/c/f") == Secret("hf_x")
+    for other in ("https://hub.example.org/f", "http://hub.example/f", "https://hub.example:444/f"):
+        assert token_for(other) is None
 
 
 def test_the_token_is_where_hugging_face_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
