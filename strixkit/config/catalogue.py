@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
 from strixkit.config.directories import names_in, profiles_directory
 from strixkit.config.document import Document, merged
+from strixkit.config.evaluation import Evaluation
 from strixkit.config.hub import HubFile, RepoId, Revision
 from strixkit.config.names import suggestion, unknown_name
 from strixkit.config.runtimes import Runtime, RuntimeFile
@@ -51,6 +52,7 @@ class Model(Section):
     tensor_types: tuple[str, ...] = ()
     variants: dict[Name, Variant] = Field(min_length=1)
     default_variant: Name
+    evaluation: Evaluation | None = None
 
     @field_validator("tensor_types")
     @classmethod
