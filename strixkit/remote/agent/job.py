@@ -158,7 +158,8 @@ def run() -> int:
     recorder = Recorder(str(request.get("hold_at", "")))
     entry = {key: request[key] for key in ("job", "who", "what", "changes", "releases")}
     error: Dict[str, Any] = {}
-    if json.loads(json.dumps(observe.answer_all(request["questions"]))) != request["answers"]:
+    questions = request["questions"]
+    if observe.lasting(questions, observe.answer_all(questions)) != observe.lasting(questions, request["answers"]):
         error = {"error": "the box changed after the plan was made; nothing was done", "stale": True}
     else:
         journal.append(dict(entry, event="begin"))
@@ -195,6 +196,10 @@ class StepReport:
         """Progress; the job may be told to hold there."""
         self._recorder.emit(event="progress", resource=self._resource, text=text)
         self._recorder.reached(self._label + ":" + text)
+
+    def counted(self, text: str) -> None:
+        """Progress of which there is a lot."""
+        self._recorder.emit(event="progress", resource=self._resource, text=text)
 
     def note(self, text: str) -> None:
         """Shown, and kept in the outcome."""

@@ -235,6 +235,20 @@ def keep_probe(request: Request) -> Dict[str, Any]:
     return probes.keep(request)
 
 
+def swarm(request: Request) -> Dict[str, Any]:
+    """What this box has of files that several boxes want; see agent/fetch/question.py."""
+    from strixkit.remote.agent.fetch import question
+
+    return question.swarm(request)
+
+
+def share(request: Request) -> Dict[str, Any]:
+    """Serve a complete file to other boxes; see agent/fetch/share.py."""
+    from strixkit.remote.agent.fetch import share as sharing
+
+    return sharing.share(request)
+
+
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
     "examine": examine,
@@ -255,6 +269,8 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "gpu_probe": gpu_probe,
     "kept_probe": kept_probe,
     "keep_probe": keep_probe,
+    "swarm": swarm,
+    "share": share,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import grp
 import hashlib
+import json
 import os
 import pwd
 import stat
@@ -26,6 +27,7 @@ from strixkit.remote.agent import (
 from strixkit.remote.agent.atomic import read_json, read_text
 from strixkit.remote.agent.boot import observe as boot
 from strixkit.remote.agent.build import question as builds
+from strixkit.remote.agent.fetch import question as fetches
 from strixkit.remote.agent.machine import Machine
 
 Question = Dict[str, Any]
@@ -164,6 +166,7 @@ SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
     "power_profile": tuning.power_profile,
     "build": builds.build,
     "builds": builds.builds,
+    "download": fetches.download,
 }
 
 
@@ -212,6 +215,15 @@ def answer_all(questions: List[Question]) -> List[Answer]:
         else:
             answers.append(SINGLE[kind](question))
     return answers
+
+
+def lasting(questions: List[Question], answers: List[Answer]) -> List[Answer]:
+    """Answers as JSON has them, without what changes by itself and is no reason to plan again."""
+    passing = {"download": fetches.PASSING}
+    return [
+        {key: value for key, value in answer.items() if key not in passing.get(str(question["ask"]), ())}
+        for question, answer in zip(questions, json.loads(json.dumps(answers)))
+    ]
 
 
 def decode(step: Dict[str, Any]) -> bytes:

@@ -11,5 +11,8 @@ class Report(Protocol):
     def __call__(self, text: str) -> None:
         """Say what goes on now."""
 
+    def counted(self, text: str) -> None:
+        """Say how far it is, often; no point at which anything is to be looked at."""
+
     def note(self, text: str) -> None:
         """Say what a person should know when all is done."""

@@ -30,6 +30,7 @@ from strixkit.remote.agent.boot import steps as boot
 from strixkit.remote.agent.build.remove import remove_build
 from strixkit.remote.agent.build.step import build
 from strixkit.remote.agent.build.unpack import unpack_build
+from strixkit.remote.agent.fetch.step import fetch
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
 
@@ -188,5 +189,6 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "build": build,
     "unpack_build": unpack_build,
     "remove_build": remove_build,
+    "fetch": fetch,
     **boot.STEPS,
 }

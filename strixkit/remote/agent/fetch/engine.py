@@ -1,0 +1,257 @@
+"""Fetching one file: connections to its origin, peers, one reader that hashes it all, and when it is in vain."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+
+from strixkit.remote.agent.fetch import pieces, status
+from strixkit.remote.agent.fetch.download import Download, Shared
+from strixkit.remote.agent.fetch.errors import FetchError
+from strixkit.remote.agent.fetch.origin import File, Origin, Seen
+from strixkit.remote.agent.fetch.patience import Limits, Patience
+from strixkit.remote.agent.fetch.peers import Client, Peer, Place
+from strixkit.remote.agent.fetch.pieces import ORIGIN
+from strixkit.remote.agent.fetch.serve import Server
+from strixkit.remote.agent.fetch.status import Status
+from strixkit.remote.agent.fetch.store import Store
+from strixkit.remote.agent.fetch.work import Work
+
+TICK_SECONDS = 0.2
+STATUS_SECONDS = 1.0
+SYNC_SECONDS = 10.0
+BIND_SECONDS = 10.0
+
+
+class Request(NamedTuple):
+    """What is wanted. pieces: those that this box fetches from the origin. port: 0 serves nobody."""
+
+    file: File
+    pieces: str = pieces.ALL
+    peers: "List[Place]" = []  # noqa: RUF012  never changed
+    port: int = 0
+    secret: str = ""
+
+
+class Engine:
+    """Use once. folder: of the data, the record and the status; say: hears what is worth a line of a log."""
+
+    def __init__(
+        self,
+        folder: str,
+        request: Request,
+        limits: "Optional[Limits]" = None,
+        say: "Optional[Callable[[str], None]]" = None,
+    ) -> None:
+        self._folder = folder
+        self._request = request
+        self._limits = limits or Limits()
+        self._say = say or (lambda text: None)
+        self.store = Store(folder, request.file.size)
+        self.status = Status(self.store)
+        self._peers: "List[Peer]" = []
+        self._server: "Optional[Server]" = None
+        self._shared: "Optional[Shared]" = None
+        self._finished = threading.Event()  # nothing more is asked of anybody
+        self._hashed = ""
+        self._failure: "Optional[BaseException]" = None
+        self.note = ""
+
+    def run(self, progress: "Optional[Callable[[Dict[str, Any]], None]]" = None) -> "Dict[str, int]":
+        """Fetch what is missing; returns the bytes by source. Raises FetchError, OSError.
+
+        progress: hears status.Status.value once a second.
+        """
+        try:
+            return self._run(progress)
+        except BaseException as error:
+            self._failure = self._failure or error
+            if self._shared is not None:
+                self._shared.stop.set()
+            raise
+
+    def _run(self, progress: "Optional[Callable[[Dict[str, Any]], None]]") -> "Dict[str, int]":
+        store, request, limits = self.store, self._request, self._limits
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        store.open()
+        self._serve()
+        self._thread(self._watch, progress)
+        self.status.say("store", "looking at what is there")
+        wrong = store.verify(lambda done, number: None)
+        self.status.say("store", "")
+        if wrong:
+            self._say("%d recorded pieces are not on the disk as they were and are fetched again" % len(wrong))
+        own = pieces.parse(request.pieces, store.number)
+        own |= {index for index, entry in wrong.items() if entry.source == ORIGIN}
+        work = Work(store.missing(), own)
+        shared = Shared(store, work, self.status, Patience(limits, request.file.url), limits.connections)
+        self._shared = shared
+        self._start_peers(shared)
+        seen = Seen()
+        for _ in range(limits.connections if work.own() else 0):
+            self._thread(Download(shared, Origin(request.file, seen, limits.answer), self._say_once).run)
+        self._thread(self._hash)
+        self._wait(own)
+        self._check_hash()
+        store.seal()
+        return store.sources()
+
+    def _say_once(self, text: str) -> None:
+        self.note = text
+        self._say(text)
+
+    def _thread(self, action: "Callable[..., None]", *arguments: Any) -> None:
+        def act() -> None:
+            try:
+                action(*arguments)
+            except BaseException as error:
+                if self._failure is None:
+                    self._failure = error
+
+        threading.Thread(target=act, daemon=True).start()
+
+    def _serve(self) -> None:
+        """Peers may ask from the start on: that there is nothing yet is an answer too."""
+        request, end = self._request, time.monotonic() + BIND_SECONDS
+        while request.port and self._server is None:
+            try:
+                self._server = Server(request.port, request.file.sha256, request.secret, self)
+            except OSError as error:
+                if time.monotonic() > end:
+                    text = "port %d cannot be served on: %s; next: ss -ltnp 'sport = :%d'"
+                    raise FetchError(text % (request.port, error.strerror, request.port)) from error
+                time.sleep(0.5)
+        if self._server is not None:
+            self._server.start()
+
+    def _start_peers(self, shared: Shared) -> None:
+        own = self._server.id if self._server is not None else ""
+        for place in self._request.peers:
+            client = Client(place, self._request.file.sha256, self._request.secret, own, self._limits.answer)
+            peer = Peer(shared, place, client)
+            self._peers.append(peer)
+            self._thread(peer.run, self._finished)
+
+    def _watch(self, progress: "Optional[Callable[[Dict[str, Any]], None]]") -> None:
+        """Say how far it is, once a second, and sync now and then."""
+        synced = time.monotonic()
+        while self._hashed == "" and self._failure is None:
+            value = dict(self.status.value(), note=self.note)
+            status.replace(os.path.join(self._folder, "status.json"), value)
+            if progress is not None:
+                progress(value)
+            if time.monotonic() - synced > SYNC_SECONDS:
+                self.store.sync()
+                synced = time.monotonic()
+            time.sleep(STATUS_SECONDS)
+
+    def _hash(self) -> None:
+        """Follow the pieces from the first on; what was just written is still in memory."""
+        digest, store = hashlib.sha256(), self.store
+        for index in range(store.number):
+            with store.changed:
+                while index not in store.have:
+                    store.changed.wait(1)
+                    if self._failure is not None:
+                        return
+            digest.update(store.read(index))
+        self._hashed = digest.hexdigest()
+
+    def _wait(self, own: "Set[int]") -> None:
+        """Until all is there and hashed. Raises what a thread raised, and FetchError when peers are in vain."""
+        store = self.store
+        while not self._hashed:
+            if self._failure is not None:
+                raise self._failure
+            if not store.complete():
+                self._check_peers(own)
+            with store.changed:
+                store.changed.wait(TICK_SECONDS)
+
+    def _check_peers(self, own: "Set[int]") -> None:
+        missing = self.store.missing()
+        if not missing or missing & own:
+            return  # the origin gives more, or its connections say why not
+        now, limits = time.monotonic(), self._limits
+        there = [peer for peer in self._peers if not peer.unreachable]
+        away = [peer for peer in self._peers if peer.unreachable or peer.failed]
+        for peer in there:
+            missing -= peer.has
+        names = ", ".join(peer.name for peer in (away or there))
+        self.status.say("peers", "waiting for %s" % names if missing else "")
+        if not missing:
+            self._check_given(names, now - self.store.last)
+            return
+        quiet = now - max([self.store.last, *(peer.grown for peer in there)])
+        gone = [peer for peer in away if peer.failed or now - peer.since > limits.peer]
+        if not self._peers:
+            raise FetchError("%d pieces are to come from other boxes, and none is named" % len(missing))
+        if gone and quiet > limits.peer:
+            said = "; ".join(
+                "%s failed: %s" % (peer.where, peer.failed)
+                if peer.failed
+                else "%s cannot be reached: %s" % (peer.where, peer.unreachable)
+                for peer in gone
+            )
+            text = "%d of %d pieces are missing and only there: %s; what is there stays; next: the same command goes on"
+            raise FetchError(text % (len(missing), self.store.number, said))
+        if quiet > limits.give_up:
+            text = "%d of %d pieces are missing, and none of %s gets them; what is there stays; next: the same command"
+            raise FetchError(text % (len(missing), self.store.number, names))
+
+    def _check_given(self, names: str, quiet: float) -> None:
+        if quiet > self._limits.give_up:
+            said = "; ".join("%s: %s" % (peer.where, peer.fault) for peer in self._peers if peer.fault)
+            text = "%s has what is missing, and gave nothing for %d s (%s); what is there stays; next: the same command"
+            raise FetchError(text % (names, quiet, said))
+
+    def _check_hash(self) -> None:
+        wanted = self._request.file.sha256
+        if self._hashed == wanted:
+            return
+        sources = self.store.sources()
+        self.store.throw_away()
+        came = ", ".join("%d bytes of %s" % (number, name) for name, number in sorted(sources.items()))
+        text = "the file has sha256 %s, wanted %s; it came from %s (%s); everything was thrown away"
+        raise FetchError(text % (self._hashed, wanted, self._request.file.url, came))
+
+    # What the server asks for (serve.Shelf).
+
+    def have(self) -> "Dict[str, Any]":
+        """What is recorded, and whether that is all, or all that there will be."""
+        failed = str(self._failure) if self._failure is not None else ""
+        done = self.store.complete() and not failed
+        known = pieces.text(index for index, _ in self.store.entries())
+        return {"size": self.store.size, "pieces": known, "done": done, "failed": failed}
+
+    def hashes(self, first: int, last: int) -> "Optional[List[str]]":
+        """Of recorded pieces."""
+        found = [self.store.have.get(index) for index in range(first, last + 1)]
+        return [entry.sha256 for entry in found if entry is not None] if all(found) else None
+
+    def read(self, index: int) -> bytes:
+        """Of a recorded piece."""
+        return self.store.read(index)
+
+    def serve_on(self) -> None:
+        """Give what is there until every peer has all of it, or nobody has asked for a while; then end."""
+        server = self._server
+        if server is not None:
+            server.asked = time.monotonic()
+            while time.monotonic() - server.asked < self._limits.idle:
+                if self._peers and all(peer.done for peer in self._peers):
+                    break
+                time.sleep(TICK_SECONDS)
+        self.close()
+
+    def close(self) -> None:
+        """End the threads and the server, and close the files."""
+        self._finished.set()
+        if self._shared is not None:
+            self._shared.stop.set()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None

@@ -1,0 +1,162 @@
+"""Another box that has pieces, asked over the LAN by one connection."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import threading
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+from strixkit.remote.agent.fetch import pieces
+from strixkit.remote.agent.fetch.download import Shared
+from strixkit.remote.agent.fetch.serve import HASHES
+from strixkit.remote.agent.fetch.work import Run
+
+POLL_SECONDS = 0.5  # between two questions what it has
+REST_SECONDS = 2.0  # the same when nothing more is wanted of it, and after what went wrong
+RUN_PIECES = 16
+HAVE_BYTES = 1 << 22
+BROKEN = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
+
+
+class Place(NamedTuple):
+    """Where a peer serves; its addresses are tried in order."""
+
+    name: str
+    addresses: "List[str]"
+    port: int
+
+
+class Client:
+    """Use from one thread. own: the id of this box's own server, which is no peer, whatever its address."""
+
+    def __init__(self, place: Place, sha256: str, secret: str, own: str, seconds: float) -> None:
+        self._place = place
+        self._path = "/%s/" % sha256
+        self._headers = {"Authorization": "Bearer " + secret}
+        self._own = own
+        self._seconds = seconds
+        self._connection: "Optional[http.client.HTTPConnection]" = None
+        self._first = 0  # of the addresses, the one that answered
+
+    def have(self) -> "Dict[str, Any]":
+        """What it has. Raises one of BROKEN."""
+        failure: "Optional[Exception]" = None
+        for number in range(len(self._place.addresses)):
+            try:
+                if self._connection is None:
+                    address = self._place.addresses[(self._first + number) % len(self._place.addresses)]
+                    self._connection = http.client.HTTPConnection(address, self._place.port, timeout=self._seconds)
+                value = json.loads(self._ask("have").read(HAVE_BYTES))
+                if value["id"] == self._own:
+                    raise ValueError("this box itself answers there")
+            except BROKEN as error:
+                failure = error
+                self.close()
+            else:
+                self._first = (self._first + number) % len(self._place.addresses)
+                return dict(value)
+        raise failure or ValueError("it has no address")
+
+    def run(self, run: Run) -> "http.client.HTTPResponse":
+        """The answer with the bytes of a run."""
+        return self._ask("piece/%d-%d" % run)
+
+    def _ask(self, what: str) -> "http.client.HTTPResponse":
+        if self._connection is None:
+            raise OSError("not connected")
+        self._connection.request("GET", self._path + what, headers=self._headers)
+        response = self._connection.getresponse()
+        if response.status != 200:
+            raise OSError("it answers %d" % response.status)
+        return response
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+class Peer:
+    """One peer. For the engine: what it has, why it cannot be reached and since when, whether it is done or failed."""
+
+    def __init__(self, shared: Shared, place: Place, client: Client) -> None:
+        self.name = place.name
+        self.where = "%s (%s port %d)" % (place.name, ", ".join(place.addresses), place.port)
+        self.has: "Set[int]" = set()
+        self.unreachable = "not asked yet"
+        self.since = time.monotonic()
+        self.grown = time.monotonic()
+        self.done = False
+        self.failed = ""
+        self.fault = ""  # the last one
+        self._shared = shared
+        self._client = client
+        self._buffer = memoryview(bytearray(pieces.PIECE))
+
+    def run(self, finished: threading.Event) -> None:
+        """Ask what it has, and fetch of that what is wanted; until `finished`. Raises FetchError (a full disk)."""
+        shared = self._shared
+        while not finished.is_set():
+            try:
+                self._look(self._client.have())
+                end = time.monotonic() + POLL_SECONDS
+                while not shared.stop.is_set():
+                    run = shared.work.take_shared(self.has, RUN_PIECES)
+                    if run is None:
+                        break
+                    self._fetch(run)
+                    if time.monotonic() > end:
+                        break
+                else:
+                    finished.wait(REST_SECONDS)
+                    continue
+                if run is None:
+                    finished.wait(POLL_SECONDS if not shared.store.complete() else REST_SECONDS)
+            except BROKEN as error:
+                self._client.close()
+                if not self.unreachable:
+                    self.since = time.monotonic()
+                self.unreachable = self.fault = str(error) or type(error).__name__
+                finished.wait(POLL_SECONDS if not shared.store.complete() else REST_SECONDS)
+        self._client.close()
+
+    def _look(self, value: "Dict[str, Any]") -> None:
+        store = self._shared.store
+        if int(value["size"]) != store.size:
+            raise ValueError("it has a file of %d bytes, wanted %d" % (int(value["size"]), store.size))
+        has = pieces.parse(str(value["pieces"]), store.number)
+        if has - self.has:
+            self.grown = time.monotonic()
+        self.has = has
+        self.done, self.failed = bool(value["done"]), str(value["failed"])[:500]
+        self.unreachable = ""
+
+    def _fetch(self, run: Run) -> None:
+        shared, left = self._shared, set(range(run[0], run[1] + 1))
+        try:
+            response = self._client.run(run)
+            hashes = (response.getheader(HASHES) or "").split(",")
+            for index, sha256 in zip(range(run[0], run[1] + 1), hashes):
+                data = self._read(response, pieces.length(index, shared.store.size))
+                if hashlib.sha256(data).hexdigest() != sha256:
+                    raise ValueError("piece %d has other bytes than its hash says" % index)
+                shared.store.put(index, data, self.name)
+                shared.work.done(index)
+                left.discard(index)
+            response.read()
+        finally:
+            shared.work.give_back(left)
+
+    def _read(self, response: "http.client.HTTPResponse", length: int) -> memoryview:
+        have = 0
+        while have < length:
+            number = response.readinto(self._buffer[have:length])
+            if number == 0:
+                raise OSError("it ended the connection before all bytes had come")
+            have += number
+            self._shared.status.arrived(self.name, number)
+        return self._buffer[:length]

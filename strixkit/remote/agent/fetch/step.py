@@ -1,0 +1,78 @@
+"""The step `fetch`: a unit fetches the file, root puts it in its place.
+
+The unit outlives the job. The next run attaches to it when it is asked for the same, and otherwise replaces it; what is
+recorded stays. A job that was cut off after the unit had ended well goes on with placing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Dict
+
+from strixkit.remote.agent import hashes
+from strixkit.remote.agent.fetch import folder, place, status, unit
+from strixkit.remote.agent.fetch.errors import FetchError
+from strixkit.remote.agent.report import Report
+
+POLL_SECONDS = 0.5
+START_SECONDS = 30
+
+
+def fetch(step: "Dict[str, Any]", report: Report) -> None:
+    """Fetch step["url"] to step["path"]; see docs/architecture.md. Raises FetchError.
+
+    Points: fetch, place; and `attached` to what an earlier job has left running.
+    """
+    path, sha256 = str(step["path"]), str(step["sha256"])
+    if os.path.isfile(path) and hashes.recorded(path) == sha256:
+        return
+    here = folder.prepare(sha256)
+    request = unit.request_of(step)
+    done = folder.read(here, folder.DONE)
+    if not done.get("ok"):
+        same = folder.read(here, folder.REQUEST) == request
+        if same and not done and unit.at_work(sha256):
+            report("attached to %s, which was still running" % unit.name(sha256))
+        else:
+            unit.start(here, request)
+        report("fetch")
+        done = _follow(here, sha256, report)
+    if not done.get("ok"):
+        raise FetchError(str(done.get("error")))
+    report("place")
+    place.place(step, here)
+    report.note("%s: %s" % (path, _sources(done)))
+
+
+def _follow(here: str, sha256: str, report: Report) -> "Dict[str, Any]":
+    """Say how far it is until the unit has said its last word; returns that."""
+    said = noted = ""
+    while True:
+        running = unit.at_work(sha256)
+        done = folder.read(here, folder.DONE)
+        if done:
+            return done
+        if not running:
+            words = unit.last_words(unit.name(sha256))
+            text = "%s ended%s; what is there stays; next: the same command, and journalctl -u %s on the box"
+            name = unit.name(sha256)
+            raise FetchError(text % (name, ": " + words if words else "", name))
+        found = folder.read(here, folder.STATUS)
+        try:
+            words, note = status.words(found), str(found["note"])
+        except (KeyError, TypeError, ValueError):
+            words = note = ""  # not written yet
+        if words and words != said:
+            report.counted(words)
+            said = words
+        if note and note != noted:
+            report.note(note)
+            noted = note
+        time.sleep(POLL_SECONDS)
+
+
+def _sources(done: "Dict[str, Any]") -> str:
+    sources, seconds = dict(done.get("sources", {})), float(done.get("seconds", 0))
+    parts = ", ".join("%s of %s" % (status.gib(int(number)), name) for name, number in sorted(sources.items()))
+    return "%s in %s" % (parts or "nothing new", status.duration(int(seconds)))

@@ -1,0 +1,85 @@
+"""The transient unit of a fetch; it outlives the job and the session that started it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any, Dict, List, Sequence
+
+from strixkit.remote.agent import atomic, paths, program, transient
+from strixkit.remote.agent.build.unit import clear, running
+from strixkit.remote.agent.fetch import folder
+from strixkit.remote.agent.fetch.errors import FetchError
+
+DAYS = 3  # then it is ended, whatever it does
+# Reads the zip that lies beside what it is asked for; nothing of the request is an argument.
+COMMAND = 'import sys;sys.path.insert(0,sys.argv[1]+"/%s");from %s import main;sys.exit(main())'
+KEYS = ("sha256", "size", "url", "token", "pieces", "peers", "port", "secret")
+PROPERTIES = (
+    "CPUWeight=20",  # the service's is 100
+    "IOWeight=20",
+    "Nice=10",
+    "OOMScoreAdjust=800",  # before any service
+    "KillMode=control-group",
+    "TimeoutStopSec=5s",
+    "RuntimeMaxSec=%d" % (DAYS * 86400),
+    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    "LimitCORE=0",  # there are secrets in its memory
+    *transient.LOCKED_DOWN,
+)
+
+
+def name(sha256: str) -> str:
+    """Of the unit that fetches a file."""
+    return "strixkit-fetch-%s.service" % sha256[:12]
+
+
+def request_of(step: "Dict[str, Any]") -> "Dict[str, Any]":
+    """What the unit has to know; the path and the owner are root's business."""
+    return {key: step[key] for key in KEYS}
+
+
+def at_work(sha256: str) -> bool:
+    """Whether the unit fetches or serves."""
+    return running(name(sha256))
+
+
+def start(here: str, request: "Dict[str, Any]") -> None:
+    """Start the unit, or another one instead of it; nothing that is recorded is lost. Raises FetchError."""
+    sha256 = str(request["sha256"])
+    clear(name(sha256))
+    for left in (folder.DONE, folder.STATUS):
+        atomic.remove(os.path.join(here, left))
+    write(here, request)
+    extra = ["ReadWritePaths=" + here, "Restart=on-abnormal", "RestartSec=1s"]
+    if request["token"] and os.path.exists(paths.HUB_TOKEN):
+        extra.append("LoadCredential=huggingface:" + paths.HUB_TOKEN)
+    run(name(sha256), here, "strixkit.remote.agent.fetch.child", extra, "fetch of %s" % sha256[:12])
+
+
+def write(here: str, request: "Dict[str, Any]") -> None:
+    """The request, for the user that fetches alone, and the agent."""
+    atomic.write(os.path.join(here, folder.PROGRAM), program.zipped(), 0o644)
+    user = folder.account()
+    atomic.write_json(os.path.join(here, folder.REQUEST), request)
+    os.chown(os.path.join(here, folder.REQUEST), user.uid, user.gid, follow_symlinks=False)
+
+
+def run(unit: str, here: str, module: str, extra: "Sequence[str]", what: str) -> None:
+    """Run `main` of a module with a folder in a unit. Raises FetchError when it does not start."""
+    user = folder.account()
+    words: "List[str]" = ["systemd-run", "--quiet", "--collect", "--service-type=exec", "--unit=" + unit]
+    words += ["--uid=" + folder.USER, "--gid=%d" % user.gid, "--description=strixkit " + what]
+    words += ["--property=" + word for word in (*PROPERTIES, *extra)]
+    words += ["--", "python3", "-I", "-S", "-c", COMMAND % (folder.PROGRAM, module), here]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        clear(unit)
+        raise FetchError("%s does not start: %s" % (unit, done.stderr.strip()))
+
+
+def last_words(unit: str) -> str:
+    """The last line that a unit wrote to the journal."""
+    words = ["journalctl", "--unit=" + unit, "--lines=1", "--output=cat", "--no-pager"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return done.stdout.strip()[-500:]
