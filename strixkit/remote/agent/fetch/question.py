@@ -11,7 +11,7 @@ from strixkit.remote.agent.fetch import addresses, folder, pieces, store, unit
 
 Answer = Dict[str, Any]
 # Of an answer to `download`: what changes by itself between a plan and its job, and is no reason to plan again.
-PASSING = ("have_bytes", "running", "free_bytes")
+PASSING = ("have_bytes", "running", "free_bytes", "lacks_bytes")
 
 
 def download(question: "Dict[str, Any]") -> Answer:
@@ -22,7 +22,17 @@ def download(question: "Dict[str, Any]") -> Answer:
         answer.update(exists=True, **_described(path))
     have = pieces.total(recorded(here, size), size)
     running = os.path.isdir(here) and unit.at_work(os.path.basename(here))
-    return dict(answer, have_bytes=have, running=running, free_bytes=store.free_bytes(paths.INCOMING))
+    free = store.free_bytes(paths.INCOMING)
+    lacks = max(0, size - _allocated(here) - free)
+    return dict(answer, have_bytes=have, running=running, free_bytes=free, lacks_bytes=lacks)
+
+
+def _allocated(here: str) -> int:
+    """Bytes of the disk that the data has already: all of them, from the start of a fetch on."""
+    try:
+        return os.lstat(os.path.join(here, store.DATA)).st_blocks * 512
+    except OSError:
+        return 0
 
 
 def _described(path: str) -> Answer:
@@ -62,4 +72,5 @@ def _file(path: str, sha256: str, size: int) -> Answer:
     running = os.path.isdir(here) and unit.at_work(sha256)
     assigned = str(folder.read(here, folder.REQUEST).get("pieces", "")) if running else ""
     have = pieces.text(recorded(here, size))
-    return {"path": path, "complete": complete, "pieces": have, "assigned": assigned, "running": running}
+    state = {"complete": complete, "pieces": have, "assigned": assigned, "running": running}
+    return {"path": path, "sha256": sha256, **state}

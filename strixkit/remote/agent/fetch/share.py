@@ -43,7 +43,7 @@ def share(request: "Dict[str, Any]") -> "Dict[str, Any]":
         unit.write(here, wanted)
         # A "+" runs as root and outside of the sandbox.
         extra = ["StandardInput=file:" + path, "ExecStopPost=+/bin/rm -rf " + here]
-        unit.run(name, here, "strixkit.remote.agent.fetch.share", extra, "share of %s" % sha256[:12])
+        unit.run(name, here, "strixkit.remote.agent.fetch.share", extra, int(wanted["port"]))
     _wait(name, wanted)
     return {"unit": name}
 

@@ -11,6 +11,7 @@ from strixkit.remote.agent.build.unit import clear, running
 from strixkit.remote.agent.fetch import folder
 from strixkit.remote.agent.fetch.errors import FetchError
 
+PORT = "STRIXKIT_PORT"
 DAYS = 3  # then it is ended, whatever it does
 # Reads the zip that lies beside what it is asked for; nothing of the request is an argument.
 COMMAND = 'import sys;sys.path.insert(0,sys.argv[1]+"/%s");from %s import main;sys.exit(main())'
@@ -54,7 +55,8 @@ def start(here: str, request: "Dict[str, Any]") -> None:
     extra = ["ReadWritePaths=" + here, "Restart=on-abnormal", "RestartSec=1s"]
     if request["token"] and os.path.exists(paths.HUB_TOKEN):
         extra.append("LoadCredential=huggingface:" + paths.HUB_TOKEN)
-    run(name(sha256), here, "strixkit.remote.agent.fetch.child", extra, "fetch of %s" % sha256[:12])
+    port = int(request["port"])
+    run(name(sha256), here, "strixkit.remote.agent.fetch.child", extra, port)
 
 
 def write(here: str, request: "Dict[str, Any]") -> None:
@@ -65,17 +67,36 @@ def write(here: str, request: "Dict[str, Any]") -> None:
     os.chown(os.path.join(here, folder.REQUEST), user.uid, user.gid, follow_symlinks=False)
 
 
-def run(unit: str, here: str, module: str, extra: "Sequence[str]", what: str) -> None:
-    """Run `main` of a module with a folder in a unit. Raises FetchError when it does not start."""
+def run(unit: str, here: str, module: str, extra: "Sequence[str]", port: int) -> None:
+    """Run `main` of a module with a folder in a unit that serves on a port. Raises FetchError when it does not start.
+
+    One that serves there still is of an earlier run, and is ended.
+    """
     user = folder.account()
+    if port:
+        for other in serving_on(port):
+            clear(other)
     words: "List[str]" = ["systemd-run", "--quiet", "--collect", "--service-type=exec", "--unit=" + unit]
-    words += ["--uid=" + folder.USER, "--gid=%d" % user.gid, "--description=strixkit " + what]
+    words += ["--uid=" + folder.USER, "--gid=%d" % user.gid, "--setenv=%s=%d" % (PORT, port)]
+    words += ["--description=strixkit: a large file"]
     words += ["--property=" + word for word in (*PROPERTIES, *extra)]
     words += ["--", "python3", "-I", "-S", "-c", COMMAND % (folder.PROGRAM, module), here]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         clear(unit)
         raise FetchError("%s does not start: %s" % (unit, done.stderr.strip()))
+
+
+def serving_on(port: int) -> "List[str]":
+    """The units that serve on a port, or were told to."""
+    words = ["systemctl", "show", "--property=Id,Environment", "strixkit-fetch-*.service", "strixkit-share-*.service"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    found = []
+    for block in done.stdout.split("\n\n"):
+        lines = block.splitlines()
+        if any(line.startswith("Environment=") and "%s=%d" % (PORT, port) in line[12:].split() for line in lines):
+            found += [line[3:] for line in lines if line.startswith("Id=")]
+    return found
 
 
 def last_words(unit: str) -> str:

@@ -44,6 +44,7 @@ class Origin:
     """data: of the file. faults: changes an answer; hears its number (from 0), what was asked, and the answer."""
 
     data: bytes
+    address: str
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     fault: Callable[[int, Asked, Answer], None] | None = None
@@ -56,7 +57,7 @@ class Origin:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/file"
+        return f"http://{self.address}:{self.port}/file"
 
     def sent(self) -> int:
         """Bytes of all bodies."""
@@ -74,9 +75,9 @@ class Origin:
 
 
 @contextmanager
-def serving(data: bytes) -> Iterator[Origin]:
-    origin = Origin(data)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(origin))
+def serving(data: bytes, address: str = "127.0.0.1") -> Iterator[Origin]:
+    origin = Origin(data, address)
+    server = http.server.ThreadingHTTPServer((address, 0), _handler(origin))
     server.daemon_threads = True
     origin.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
