@@ -255,3 +255,4 @@ class Engine:
         if self._server is not None:
             self._server.stop()
             self._server = None
+        self.store.close()

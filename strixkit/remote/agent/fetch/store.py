@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import threading
@@ -38,8 +39,12 @@ class Store:
         self._data = self._record = -1
 
     def open(self) -> None:
-        """Make the data as large as it will be. Raises FetchError when the disk has no room."""
+        """Make the data as large as it will be. Raises FetchError when the disk has no room, or another process is at it."""
         self._data = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._data, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FetchError("another process fetches it into %s; next: wait for it" % self._folder) from error
         info = os.fstat(self._data)
         needed = self.size - min(info.st_blocks * 512, self.size)
         if needed > free_bytes(self._folder):
