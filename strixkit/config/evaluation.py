@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from strixkit.config.source import ModelSource
 from strixkit.config.values import CONTROL, Name, Section, matching
 
-CONTEXT = 512  # tokens of a chunk: the one at which the card and llama.cpp's own tables are
 CHUNKS = 100  # more make the errors smaller by the root of their number, and the base's logits larger
 Glob = Annotated[
     str,
