@@ -769,6 +769,7 @@ ns = Collection(
     profiles,
     rehearse,
     build,
+    pull,
     probe,
     switch,
     rollback,

@@ -81,7 +81,7 @@ def _value(host: Host, work: Callable[[Host], T]) -> T | Failure:
 
 
 def _in_threads(hosts: Sequence[Host], work: Callable[[Host], T], at_once: int) -> list[T]:
-    if min(at_once, len(hosts)) == 1:
+    if min(at_once, len(hosts)) <= 1:
         return [work(host) for host in hosts]
     with ThreadPoolExecutor(max_workers=min(at_once, len(hosts))) as pool:
         return list(pool.map(work, hosts))

@@ -18,7 +18,7 @@ from strixkit.host.context import ModelFile
 from strixkit.host.swarm import PORT, Holding, assign, parse_ranges, pieces_of, ranges
 from strixkit.resources.download import Part, Peer
 
-IDLE_SECONDS = 300  # then a box that only gives stops doing so
+IDLE_SECONDS = 120  # then a box that only gives stops doing so
 MOST_ADDRESSES = 16
 
 

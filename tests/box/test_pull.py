@@ -66,8 +66,8 @@ def test_each_for_itself_by_wish(house: House) -> None:
     house.invoke("pull", "--host", "all", "--no-share")
     assert len(house.verified()) == 3
     assert house.hub.bytes_sent(house.name) == 3 * SIZE
-    units = house.lab(0).ssh("systemctl list-units --plain --no-legend 'strixkit-*'")
-    assert units == "", "nothing is left running"
+    units = house.lab(0).ssh("systemctl list-units --plain --no-legend 'strixkit-fetch-*'")
+    assert units == "", "who gives to nobody does not go on"
 
 
 def test_wrong_bytes_are_not_put_in_place(house: House) -> None:
