@@ -1,0 +1,1 @@
+"""Benchmark: one slow origin, many boxes that want the same file."""
