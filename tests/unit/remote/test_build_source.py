@@ -13,6 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from strixkit.config.repository import RefName
+from strixkit.remote.agent import detached
 from strixkit.remote.agent.build import checkout, compile, durable, fetch, unit, work
 from strixkit.remote.agent.build.errors import BuildError
 
@@ -131,16 +132,22 @@ def test_another_server_is_not_followed() -> None:
 )
 def test_progress_is_said(line: str) -> None:
     lines: collections.deque[str] = collections.deque()
-    heard: list[str] = []
-    left = unit._take(f"first\n{line}\nlast\nhalf a li".encode(), lines, heard.append)
-    assert (heard, list(lines), left) == ([line], ["first", line, "last"], b"half a li")
+    left, said = detached._take(f"first\n{line}\nlast\nhalf a li".encode(), lines, unit._counted)
+    assert (said, list(lines), left) == (line, ["first", line, "last"], b"half a li")
 
 
 def test_only_the_last_progress_of_a_piece_is_said() -> None:
-    heard: list[str] = []
     text = "".join(f"Receiving objects: {percent}% (x)\r" for percent in range(100))
-    assert unit._take(text.encode(), collections.deque(maxlen=3), heard.append) == b""
-    assert heard == ["Receiving objects: 99% (x)"]
+    left, said = detached._take(text.encode(), collections.deque(maxlen=3), unit._counted)
+    assert (left, said) == (b"", "Receiving objects: 99% (x)")
+
+
+def test_a_line_that_is_not_finished_is_heard_by_who_wants_it() -> None:
+    def counted(line: str, whole: bool) -> str:
+        return "" if whole else line
+
+    left, said = detached._take(b"whole\n[1]2.5,[2]2.", collections.deque(maxlen=3), counted)
+    assert (left, said) == (b"[1]2.5,[2]2.", "[1]2.5,[2]2.")
 
 
 def test_words_are_filled_in_and_other_braces_stay() -> None:

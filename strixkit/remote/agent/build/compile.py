@@ -38,7 +38,7 @@ def attach(spec: Spec, report: Report) -> None:
     here, name = work.of(spec), work.unit(spec)
     if os.path.exists(here.log) and unit.running(name):
         report("attached to %s, which was still running" % name)
-        ended = unit.follow(name, here.log, os.path.getsize(here.log), report, durable.Syncing(here))
+        ended = unit.follow(name, unit.Output(here.log, os.path.getsize(here.log)), report, durable.Syncing(here))
         if faults.out_of_memory(ended.result, ended.status, ended.lines):
             _remember_fewer(here, int(work.read_state(here).get("jobs", 2)))
 

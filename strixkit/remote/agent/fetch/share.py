@@ -13,7 +13,7 @@ import time
 from typing import Any, Dict, List, Optional
 
 from strixkit.remote.agent import hashes
-from strixkit.remote.agent.build.unit import clear, running
+from strixkit.remote.agent.detached import clear, running
 from strixkit.remote.agent.fetch import folder, pieces, unit
 from strixkit.remote.agent.fetch.errors import FetchError
 from strixkit.remote.agent.fetch.serve import HAVE, Server

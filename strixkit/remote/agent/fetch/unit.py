@@ -7,7 +7,7 @@ import subprocess
 from typing import Any, Dict, List, Sequence
 
 from strixkit.remote.agent import atomic, paths, program, transient
-from strixkit.remote.agent.build.unit import clear, running
+from strixkit.remote.agent.detached import clear, running
 from strixkit.remote.agent.fetch import folder
 from strixkit.remote.agent.fetch.errors import FetchError
 
