@@ -12,7 +12,11 @@ import pytest
 
 from strixkit import sandbox
 from strixkit.engine.job import new_id
+from strixkit.errors import RemoteError
 from strixkit.fleet import verbs
+from strixkit.remote.agent.fetch.engine import Engine, Request
+from strixkit.remote.agent.fetch.origin import File
+from strixkit.remote.agent.fetch.peers import Place
 from strixkit.sandbox import network
 from tests.box.lab import Lab
 from tests.unit.remote.fetch.server import PIECE, Origin, content, serving
@@ -129,3 +133,187 @@ def test_it_is_fetched_once_and_placed_as_roots(box: Fetcher) -> None:
         assert origin.sent() == SIZE
         assert box.run(box.step(origin, path))["ok"]
         assert origin.sent() == SIZE
+
+
+def _in_the_middle(box: Fetcher, origin: Origin, path: str, act: Callable[[], object]) -> None:
+    """Do something when a part has come, and do not watch the job any longer."""
+
+    def hear(message: Message) -> None:
+        if message["event"] == "progress" and origin.sent() > SIZE // 4:
+            act()
+            raise Abandoned
+
+    with pytest.raises(Abandoned):
+        box.run(box.step(origin, path), on_message=hear)
+
+
+def _recorded(box: Fetcher, origin: Origin) -> set[int]:
+    text = box.lab.ssh(f"cat {INCOMING}/{origin.sha256}/pieces")
+    return {int(line.split()[0]) for line in text.splitlines(keepends=True) if line.endswith("\n")}
+
+
+def _never_again(origin: Origin, asked: int, recorded: set[int]) -> None:
+    """No request from number `asked` on wanted a byte of a recorded piece."""
+    assert recorded
+    for one in origin.asked[asked:]:
+        first, last = (int(word) for word in one.headers["Range"].removeprefix("bytes=").split("-"))
+        assert not recorded & set(range(first // PIECE, last // PIECE + 1))
+
+
+def test_the_unit_outlives_the_job_and_the_next_run_attaches_to_it(box: Fetcher) -> None:
+    with origin_of(2) as origin:
+        origin.pause, path = 0.02, f"{MODELS}/two.gguf"
+        kill = "systemctl kill --signal=KILL 'strixkit-job-*'"
+        _in_the_middle(box, origin, path, lambda: box.lab.ssh(kill))
+        assert box.question(origin, path)["running"]
+        [file] = box.ask("swarm", files=[{"path": path, "sha256": origin.sha256, "size": SIZE}])["files"]
+        assert (file["running"], file["assigned"], file["complete"]) == (True, "all", False)
+        assert box.run(box.step(origin, path))["ok"], box.messages
+        assert any("attached to" in text for text in box.said())
+        box.is_there(origin, path)
+        assert origin.sent() == SIZE
+
+
+def test_a_unit_that_is_killed_starts_again_by_itself(box: Fetcher) -> None:
+    with origin_of(3) as origin:
+        origin.pause, path = 0.02, f"{MODELS}/three.gguf"
+        killed: list[tuple[int, set[int]]] = []
+
+        def hear(message: Message) -> None:
+            if message["event"] == "progress" and not killed and origin.sent() > SIZE // 4:
+                box.lab.ssh(f"systemctl kill --signal=KILL {box.unit(origin)}")
+                killed.append((len(origin.asked), _recorded(box, origin)))
+
+        assert box.run(box.step(origin, path), on_message=hear)["ok"], box.messages
+        box.is_there(origin, path)
+        _never_again(origin, *killed[0])
+
+
+def test_a_box_that_loses_power_goes_on_where_it_was(box: Fetcher) -> None:
+    with origin_of(4) as origin:
+        origin.pause, path = 0.02, f"{MODELS}/four.gguf"
+        _in_the_middle(box, origin, path, lambda: sandbox.power_cut(box.lab.box.name))
+        sandbox.start(box.lab.box.name)
+        asked, recorded = len(origin.asked), _recorded(box, origin)
+        answer = box.question(origin, path)
+        assert not answer["running"]
+        assert answer["have_bytes"] >= (len(recorded) - 1) * PIECE
+        assert box.run(box.step(origin, path))["ok"], box.messages
+        box.is_there(origin, path)
+        _never_again(origin, asked, recorded)
+
+
+def test_another_request_replaces_the_unit_and_keeps_what_is_recorded(box: Fetcher) -> None:
+    with origin_of(5) as origin:
+        origin.pause, path = 0.02, f"{MODELS}/five.gguf"
+        kill = "systemctl kill --signal=KILL 'strixkit-job-*'"
+        _in_the_middle(box, origin, path, lambda: box.lab.ssh(kill))
+        changed = box.step(origin, path, url=origin.url + "?again")
+        box.lab.ssh(f"systemctl stop {box.unit(origin)}")
+        asked, recorded = len(origin.asked), _recorded(box, origin)
+        assert box.run(changed)["ok"], box.messages
+        box.is_there(origin, path)
+        _never_again(origin, asked, recorded)
+
+
+def test_the_token_is_in_no_command_line_and_in_no_journal(box: Fetcher) -> None:
+    box.lab.ssh(
+        "install -d -m 700 /etc/strixkit/credentials && cd /etc/strixkit/credentials && "
+        f"(umask 077; echo {TOKEN} > huggingface)"
+    )
+    with origin_of(6) as origin:
+        origin.pause, path = 0.02, f"{MODELS}/six.gguf"
+        looked: list[str] = []
+
+        def hear(message: Message) -> None:
+            if message["event"] == "progress" and not looked and origin.sent() > SIZE // 4:
+                looked.append(box.lab.ssh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '"))
+                pid = box.lab.ssh(f"systemctl show -p MainPID --value {box.unit(origin)}").strip()
+                looked.append(box.lab.ssh(f"tr '\\0' '\\n' < /proc/{pid}/environ; cat /proc/{pid}/status"))
+
+        secret = "c0ffee" * 5
+        step = box.step(origin, path, token=True, port=8179, secret=secret)
+        assert box.run(step, on_message=hear)["ok"], box.messages
+        uid = box.lab.ssh("id -u strixkit-fetch").strip()
+        assert f"Uid:\t{uid}\t{uid}" in looked[1]
+        assert "CapEff:\t0000000000000000" in looked[1]
+        looked.append(box.lab.ssh("journalctl --no-pager -o export"))
+        looked.append(json.dumps(box.messages))
+        assert not [text for text in looked if TOKEN in text or secret in text]
+        # The origin is neither encrypted nor on the box: it gets no token.
+        assert {one.headers.get("Authorization") for one in origin.asked} == {None}
+
+
+def test_what_is_wrong_is_told_with_what_to_do(box: Fetcher) -> None:
+    with origin_of(7) as origin:
+        origin.fault = lambda number, asked, answer: setattr(answer, "status", 404)
+        result = box.run(box.step(origin, f"{MODELS}/seven.gguf"))
+        assert not result["ok"]
+        assert "answers 404" in result["error"]
+        assert "invoke lock" in result["error"]
+        origin.fault = None
+        box.lab.ssh(f"mount -t tmpfs -o size=8M,mode=755 none {INCOMING}")
+        try:
+            answer = box.question(origin, f"{MODELS}/seven.gguf")
+            assert answer["lacks_bytes"] > SIZE - 9 * PIECE
+            result = box.run(box.step(origin, f"{MODELS}/seven.gguf"))
+        finally:
+            box.lab.ssh(f"umount {INCOMING}")
+        assert not result["ok"]
+        assert "no space left for" in result["error"]
+        assert "49 MiB are needed" in result["error"]
+
+
+def test_a_file_at_the_path_stays_until_the_right_one_replaces_it(box: Fetcher) -> None:
+    with origin_of(8) as origin:
+        path = f"{MODELS}/eight.gguf"
+        box.lab.ssh(f"echo old > {path}")
+        origin.fault = lambda number, asked, answer: setattr(answer, "status", 403)
+        assert not box.run(box.step(origin, path))["ok"]
+        assert box.lab.ssh(f"cat {path}") == "old\n"
+        origin.fault = None
+        assert box.run(box.step(origin, path))["ok"]
+        box.is_there(origin, path)
+
+
+def test_a_file_on_another_disk_is_copied_there(box: Fetcher) -> None:
+    with origin_of(9) as origin:
+        box.lab.ssh("mkdir -p /srv/models && mount -t tmpfs -o size=128M,mode=755 none /srv/models")
+        try:
+            assert box.run(box.step(origin, "/srv/models/nine.gguf"))["ok"], box.messages
+            box.is_there(origin, "/srv/models/nine.gguf")
+            assert box.lab.ssh("ls -A /srv/models").split() == ["nine.gguf"]
+        finally:
+            box.lab.ssh("umount /srv/models")
+
+
+def test_a_complete_file_is_shared_and_fetched_from_there(box: Fetcher, tmp_path: Path) -> None:
+    with origin_of(10) as origin:
+        path = f"{MODELS}/ten.gguf"
+        assert box.run(box.step(origin, path))["ok"]
+        box.lab.ssh(f"chmod 600 {path}")
+        sent = origin.sent()
+        head = {"path": path, "sha256": origin.sha256, "size": SIZE}
+        swarm = box.ask("swarm", files=[head])
+        assert swarm["addresses"][0] == box.lab.box.address
+        assert not [text for text in swarm["addresses"] if text.startswith("127.")]
+        [file] = swarm["files"]
+        assert (file["complete"], file["running"], file["sha256"]) == (True, False, origin.sha256)
+        asked = {**head, "port": 8180, "secret": "5ec7e7", "seconds": 3}
+        unit = box.ask("share", **asked)["unit"]
+        assert box.ask("share", **asked)["unit"] == unit
+        place = Place(box.lab.box.name, swarm["addresses"], 8180)
+        wanted = File(origin.url, origin.sha256, SIZE)
+        engine = Engine(str(tmp_path), Request(wanted, "", [place], 0, "5ec7e7"))
+        try:
+            assert engine.run() == {box.lab.box.name: SIZE}
+        finally:
+            engine.close()
+        assert hashlib.sha256((tmp_path / "data").read_bytes()).hexdigest() == origin.sha256
+        assert origin.sent() == sent
+        while box.lab.ssh(f"systemctl is-active {unit}", check=False).strip() == "active":
+            time.sleep(0.5)
+        assert box.lab.ssh("ls -A /run/strixkit-share").strip() == ""
+        wrong = {**asked, "sha256": "0" * 64}
+        with pytest.raises(RemoteError, match="is not the file with sha256"):
+            box.ask("share", **wrong)

@@ -9,7 +9,7 @@ import time
 from typing import Any, Dict
 
 from strixkit.remote.agent import credentials
-from strixkit.remote.agent.fetch import folder, status
+from strixkit.remote.agent.fetch import folder, pieces, status
 from strixkit.remote.agent.fetch.engine import Engine, Request
 from strixkit.remote.agent.fetch.origin import File
 from strixkit.remote.agent.fetch.peers import Place
@@ -37,7 +37,10 @@ def main() -> int:
 
 def request_of(value: "Dict[str, Any]", token: str) -> Request:
     """The request that root wrote."""
-    peers = [Place(str(one["name"]), [str(a) for a in one["addresses"]], int(one["port"])) for one in value["peers"]]
+    peers = [
+        Place(pieces.source(str(one["name"])), [str(address) for address in one["addresses"]], int(one["port"]))
+        for one in value["peers"]
+    ]
     file = File(str(value["url"]), str(value["sha256"]), int(value["size"]), token)
     return Request(file, str(value["pieces"]), peers, int(value["port"]), str(value["secret"]))
 

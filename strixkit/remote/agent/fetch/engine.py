@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
 
 from strixkit.remote.agent.fetch import pieces, status
 from strixkit.remote.agent.fetch.download import Download, Shared
@@ -24,6 +24,7 @@ TICK_SECONDS = 0.2
 STATUS_SECONDS = 1.0
 SYNC_SECONDS = 10.0
 BIND_SECONDS = 10.0
+CLOSE_SECONDS = 10.0
 
 
 class Request(NamedTuple):
@@ -55,6 +56,8 @@ class Engine:
         self._peers: "List[Peer]" = []
         self._server: "Optional[Server]" = None
         self._shared: "Optional[Shared]" = None
+        self._threads: "List[threading.Thread]" = []
+        self._sockets: "List[Union[Origin, Client]]" = []
         self._finished = threading.Event()  # nothing more is asked of anybody
         self._hashed = ""
         self._failure: "Optional[BaseException]" = None
@@ -92,7 +95,9 @@ class Engine:
         self._start_peers(shared)
         seen = Seen()
         for _ in range(limits.connections if work.own() else 0):
-            self._thread(Download(shared, Origin(request.file, seen, limits.answer), self._say_once).run)
+            origin = Origin(request.file, seen, limits.answer)
+            self._sockets.append(origin)
+            self._thread(Download(shared, origin, self._say_once).run)
         self._thread(self._hash)
         self._wait(own)
         self._check_hash()
@@ -111,7 +116,9 @@ class Engine:
                 if self._failure is None:
                     self._failure = error
 
-        threading.Thread(target=act, daemon=True).start()
+        thread = threading.Thread(target=act, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _serve(self) -> None:
         """Peers may ask from the start on: that there is nothing yet is an answer too."""
@@ -133,12 +140,13 @@ class Engine:
             client = Client(place, self._request.file.sha256, self._request.secret, own, self._limits.answer)
             peer = Peer(shared, place, client)
             self._peers.append(peer)
+            self._sockets.append(client)
             self._thread(peer.run, self._finished)
 
     def _watch(self, progress: "Optional[Callable[[Dict[str, Any]], None]]") -> None:
         """Say how far it is, once a second, and sync now and then."""
         synced = time.monotonic()
-        while self._hashed == "" and self._failure is None:
+        while not self._finished.is_set() and self._hashed == "" and self._failure is None:
             value = dict(self.status.value(), note=self.note)
             status.replace(os.path.join(self._folder, "status.json"), value)
             if progress is not None:
@@ -146,7 +154,7 @@ class Engine:
             if time.monotonic() - synced > SYNC_SECONDS:
                 self.store.sync()
                 synced = time.monotonic()
-            time.sleep(STATUS_SECONDS)
+            self._finished.wait(STATUS_SECONDS)
 
     def _hash(self) -> None:
         """Follow the pieces from the first on; what was just written is still in memory."""
@@ -252,7 +260,14 @@ class Engine:
         self._finished.set()
         if self._shared is not None:
             self._shared.stop.set()
+        for one in self._sockets:
+            one.abort()
+        end = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
         if self._server is not None:
             self._server.stop()
-            self._server = None
-        self.store.close()
+            self.store.unlock()
+        elif not any(thread.is_alive() for thread in self._threads):
+            # Nobody may write any more to what may soon be another file of this number.
+            self.store.close()

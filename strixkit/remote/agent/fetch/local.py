@@ -14,7 +14,7 @@ from strixkit.remote.agent.fetch.origin import File
 from strixkit.remote.agent.fetch.patience import Limits
 
 
-def fetch_file(
+def fetch_file(  # noqa: PLR0917  what a file is, in the order of a download's fields
     url: str,
     path: str,
     sha256: str,

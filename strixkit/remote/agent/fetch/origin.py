@@ -6,9 +6,11 @@ words, that it could not become right.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
 import re
+import socket
 import ssl
 import threading
 from typing import Any, Dict, NamedTuple, Optional
@@ -85,6 +87,10 @@ class Origin:
         self._final = ""
         self._hang_up()
 
+    def abort(self) -> None:
+        """From another thread: end what is waited for."""
+        shut_down(self._connection)
+
     def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -100,7 +106,9 @@ class Origin:
                 body = self._check_body(url, response, first, last)
                 self._final, self._refused = url, 0
                 return body
-            url = self._redirected(url, response)
+            location = response.getheader("Location") or ""
+            self._skip(response)
+            url = redirected(url, location)
         raise FetchError("%s redirects more than %d times; next: look at the URL" % (self._file.url, MOST_REDIRECTS))
 
     def _ask(self, url: str, first: int, last: int) -> "http.client.HTTPResponse":
@@ -140,16 +148,6 @@ class Origin:
             self._connection = http.client.HTTPConnection(host, parts.port, timeout=self._seconds)
         self._place = (parts.scheme, parts.netloc)
         return self._connection
-
-    def _redirected(self, url: str, response: "http.client.HTTPResponse") -> str:
-        target = urljoin(url, response.getheader("Location") or "")
-        self._skip(response)
-        parts = urlsplit(target)
-        if parts.scheme not in ("http", "https") or not parts.hostname or target == url:
-            raise FetchError("%s redirects to %r; wanted another http(s) URL" % (shown(url), shown(target)))
-        if urlsplit(url).scheme == "https" and parts.scheme != "https":
-            raise FetchError("%s redirects to %s, which is not encrypted; refused" % (shown(url), shown(target)))
-        return target
 
     def _skip(self, response: "http.client.HTTPResponse") -> None:
         """Read what is left of an answer so that the connection can be used again."""
@@ -212,6 +210,25 @@ class Origin:
 
     def _other_size(self, found: int) -> FetchError:
         return FetchError("%s has %d bytes, wanted %d; %s" % (self._file.url, found, self._file.size, LOCK))
+
+
+def redirected(url: str, location: str) -> str:
+    """Pure: where a redirect leads. Raises FetchError for what is not followed."""
+    target = urljoin(url, location)
+    parts = urlsplit(target)
+    if parts.scheme not in ("http", "https") or not parts.hostname or target == url:
+        raise FetchError("%s redirects to %r; wanted another http(s) URL" % (shown(url), shown(target)))
+    if urlsplit(url).scheme == "https" and parts.scheme != "https":
+        raise FetchError("%s redirects to %s, which is not encrypted; refused" % (shown(url), shown(target)))
+    return target
+
+
+def shut_down(connection: "Optional[http.client.HTTPConnection]") -> None:
+    """Let whoever reads from a connection read its end."""
+    sock = connection.sock if connection is not None else None
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def place(url: str) -> Any:

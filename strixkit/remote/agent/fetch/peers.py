@@ -11,11 +11,13 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from strixkit.remote.agent.fetch import pieces
 from strixkit.remote.agent.fetch.download import Shared
+from strixkit.remote.agent.fetch.origin import shut_down
 from strixkit.remote.agent.fetch.serve import HASHES
 from strixkit.remote.agent.fetch.work import Run
 
 POLL_SECONDS = 0.5  # between two questions what it has
 REST_SECONDS = 2.0  # the same when nothing more is wanted of it, and after what went wrong
+CONNECT_SECONDS = 5.0
 RUN_PIECES = 16
 HAVE_BYTES = 1 << 22
 BROKEN = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
@@ -47,8 +49,7 @@ class Client:
         for number in range(len(self._place.addresses)):
             try:
                 if self._connection is None:
-                    address = self._place.addresses[(self._first + number) % len(self._place.addresses)]
-                    self._connection = http.client.HTTPConnection(address, self._place.port, timeout=self._seconds)
+                    self._connect(self._place.addresses[(self._first + number) % len(self._place.addresses)])
                 value = json.loads(self._ask("have").read(HAVE_BYTES))
                 if value["id"] == self._own:
                     raise ValueError("this box itself answers there")
@@ -59,6 +60,12 @@ class Client:
                 self._first = (self._first + number) % len(self._place.addresses)
                 return dict(value)
         raise failure or ValueError("it has no address")
+
+    def _connect(self, address: str) -> None:
+        # On a LAN who does not answer soon is not there, and the next address may be the right one.
+        self._connection = http.client.HTTPConnection(address, self._place.port, timeout=CONNECT_SECONDS)
+        self._connection.connect()
+        self._connection.sock.settimeout(self._seconds)
 
     def run(self, run: Run) -> "http.client.HTTPResponse":
         """The answer with the bytes of a run."""
@@ -72,6 +79,10 @@ class Client:
         if response.status != 200:
             raise OSError("it answers %d" % response.status)
         return response
+
+    def abort(self) -> None:
+        """From another thread: end what is waited for."""
+        shut_down(self._connection)
 
     def close(self) -> None:
         """End the connection."""
@@ -101,28 +112,39 @@ class Peer:
         """Ask what it has, and fetch of that what is wanted; until `finished`. Raises FetchError (a full disk)."""
         shared = self._shared
         while not finished.is_set():
+            busy = False
             try:
                 self._look(self._client.have())
-                end = time.monotonic() + POLL_SECONDS
-                while not shared.stop.is_set():
-                    run = shared.work.take_shared(self.has, RUN_PIECES)
-                    if run is None:
-                        break
-                    self._fetch(run)
-                    if time.monotonic() > end:
-                        break
-                else:
-                    finished.wait(REST_SECONDS)
-                    continue
-                if run is None:
-                    finished.wait(POLL_SECONDS if not shared.store.complete() else REST_SECONDS)
             except BROKEN as error:
                 self._client.close()
                 if not self.unreachable:
                     self.since = time.monotonic()
-                self.unreachable = self.fault = str(error) or type(error).__name__
-                finished.wait(POLL_SECONDS if not shared.store.complete() else REST_SECONDS)
+                self.unreachable = _reason(error)
+            else:
+                busy = self._try()
+            if not busy:
+                at_rest = shared.stop.is_set() or shared.store.complete()
+                finished.wait(REST_SECONDS if at_rest else POLL_SECONDS)
         self._client.close()
+
+    def _try(self) -> bool:
+        """As `_fetch_some`; what goes wrong is remembered."""
+        try:
+            return self._fetch_some()
+        except BROKEN as error:
+            self._client.close()
+            self.fault = _reason(error)
+            return False
+
+    def _fetch_some(self) -> bool:
+        """Fetch until it is time to ask again what it has; False when it has nothing that is wanted."""
+        end = time.monotonic() + POLL_SECONDS
+        while not self._shared.stop.is_set() and time.monotonic() < end:
+            run = self._shared.work.take_shared(self.has, RUN_PIECES)
+            if run is None:
+                return False
+            self._fetch(run)
+        return not self._shared.stop.is_set()
 
     def _look(self, value: "Dict[str, Any]") -> None:
         store = self._shared.store
@@ -140,14 +162,15 @@ class Peer:
         try:
             response = self._client.run(run)
             hashes = (response.getheader(HASHES) or "").split(",")
-            for index, sha256 in zip(range(run[0], run[1] + 1), hashes):
+            if len(hashes) != len(left):
+                raise ValueError("it sent %d hashes of %d pieces" % (len(hashes), len(left)))
+            for index, sha256 in zip(sorted(left), hashes):
                 data = self._read(response, pieces.length(index, shared.store.size))
                 if hashlib.sha256(data).hexdigest() != sha256:
                     raise ValueError("piece %d has other bytes than its hash says" % index)
                 shared.store.put(index, data, self.name)
                 shared.work.done(index)
                 left.discard(index)
-            response.read()
         finally:
             shared.work.give_back(left)
 
@@ -160,3 +183,7 @@ class Peer:
             have += number
             self._shared.status.arrived(self.name, number)
         return self._buffer[:length]
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

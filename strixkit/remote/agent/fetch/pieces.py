@@ -24,6 +24,12 @@ class Entry(NamedTuple):
     source: str
 
 
+def source(box: str) -> str:
+    """What the record says of a piece that another box gave."""
+    name = "".join(letter if "!" <= letter <= "~" else "_" for letter in box)[:100]
+    return name if name and name != ORIGIN else "box:" + name
+
+
 def count(size: int) -> int:
     """How many pieces a file of `size` bytes has."""
     return -(-size // PIECE)

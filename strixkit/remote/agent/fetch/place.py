@@ -12,6 +12,7 @@ import stat
 from typing import Any, Dict
 
 from strixkit.remote.agent import atomic, hashes
+from strixkit.remote.agent.fetch import folder
 from strixkit.remote.agent.fetch.errors import FetchError
 from strixkit.remote.agent.fetch.store import DATA, no_room
 
@@ -31,6 +32,8 @@ def place(step: "Dict[str, Any]", here: str) -> None:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1 or info.st_size != size:
             raise FetchError("%s is not the file of %d bytes that was fetched" % (data, size))
+        # A unit that is killed now and starts again must not begin anew: it finds nothing that is asked for.
+        atomic.remove(os.path.join(here, folder.REQUEST))
         os.fchown(fd, uid, gid)
         os.fchmod(fd, int(step["mode"]))
         try:

@@ -7,16 +7,16 @@ recorded stays. A job that was cut off after the unit had ended well goes on wit
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from typing import Any, Dict
 
-from strixkit.remote.agent import hashes
-from strixkit.remote.agent.fetch import folder, place, status, unit
+from strixkit.remote.agent import hashes, paths
+from strixkit.remote.agent.fetch import folder, place, status, store, unit
 from strixkit.remote.agent.fetch.errors import FetchError
 from strixkit.remote.agent.report import Report
 
 POLL_SECONDS = 0.5
-START_SECONDS = 30
 
 
 def fetch(step: "Dict[str, Any]", report: Report) -> None:
@@ -28,6 +28,7 @@ def fetch(step: "Dict[str, Any]", report: Report) -> None:
     if os.path.isfile(path) and hashes.recorded(path) == sha256:
         return
     here = folder.prepare(sha256)
+    _clean()
     request = unit.request_of(step)
     done = folder.read(here, folder.DONE)
     if not done.get("ok"):
@@ -43,6 +44,14 @@ def fetch(step: "Dict[str, Any]", report: Report) -> None:
     report("place")
     place.place(step, here)
     report.note("%s: %s" % (path, _sources(done)))
+
+
+def _clean() -> None:
+    """Remove what a power cut has left of files that were put in place."""
+    for name in os.listdir(paths.INCOMING):
+        here = os.path.join(paths.INCOMING, name)
+        if folder.read(here, folder.DONE).get("ok") and not os.path.lexists(os.path.join(here, store.DATA)):
+            shutil.rmtree(here, ignore_errors=True)
 
 
 def _follow(here: str, sha256: str, report: Report) -> "Dict[str, Any]":

@@ -39,7 +39,7 @@ class Store:
         self._data = self._record = -1
 
     def open(self) -> None:
-        """Make the data as large as it will be. Raises FetchError when the disk has no room, or another process is at it."""
+        """Make the data as large as it will be. Raises FetchError: no room on the disk, or another process is at it."""
         self._data = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._data, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,7 +82,7 @@ class Store:
         return wrong
 
     def put(self, index: int, data: Bytes, source: str) -> bool:
-        """Write a piece and record it; False when it was there already. Raises FetchError when the disk is full."""
+        """Write a piece and record it; False when it was there already. Raises FetchError: the disk is full."""
         if index in self.have:
             return False
         entry = Entry(hashlib.sha256(data).hexdigest(), source)
@@ -98,7 +98,7 @@ class Store:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise no_room(self._folder, pieces.total(self.missing(), self.size)) from error
-            raise
+            raise FetchError("%s: %s" % (self.path, error.strerror)) from error
         return True
 
     def _write(self, data: Bytes, offset: int) -> None:
@@ -152,6 +152,11 @@ class Store:
         for name in (DATA, RECORD):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._folder, name))
+
+    def unlock(self) -> None:
+        """Another process may have the folder; what others read of this one stays open."""
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._data, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close what is open."""

@@ -9,6 +9,8 @@ from typing import Iterable, Optional, Set, Tuple
 Run = Tuple[int, int]  # first and last piece
 RUN_PIECES = 64  # of one request at most: the connections stay near each other, so that the hash can follow
 
+FIRST_SHARE = 0.25
+
 
 class Work:
     """missing: pieces that are not there. own: those of them that this box fetches from the origin."""
@@ -29,10 +31,16 @@ class Work:
             return self._take(first, most, free)
 
     def take_shared(self, has: "Set[int]", most: int) -> "Optional[Run]":
-        """A run of those that a peer has. By chance: peers that all took the first could give each other nothing."""
+        """A run of those that a peer has. By chance: peers that all took the first could give each other nothing.
+
+        Now and then the first one, so that the hash of the whole file can follow.
+        """
         with self._lock:
             free = self._free & has
-            return self._take(random.choice(sorted(free)), most, free) if free else None
+            if not free:
+                return None
+            first = min(free) if random.random() < FIRST_SHARE else random.choice(sorted(free))
+            return self._take(first, most, free)
 
     def _take(self, first: int, most: int, free: "Set[int]") -> Run:
         last = first

@@ -77,8 +77,7 @@ class Origin:
 @contextmanager
 def serving(data: bytes, address: str = "127.0.0.1") -> Iterator[Origin]:
     origin = Origin(data, address)
-    server = http.server.ThreadingHTTPServer((address, 0), _handler(origin))
-    server.daemon_threads = True
+    server = _Server((address, 0), _handler(origin))
     origin.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -87,6 +86,13 @@ def serving(data: bytes, address: str = "127.0.0.1") -> Iterator[Origin]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up."""
 
 
 def _handler(origin: Origin) -> type[http.server.BaseHTTPRequestHandler]:
