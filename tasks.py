@@ -382,6 +382,61 @@ def pull(
 
 
 @task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        verify="read and check each file that was not yet: its sha256, and what strix-verify says of it",
+        full="with --verify: read every file again, also where its sha256 is recorded",
+        prune="files to remove, separated by commas; or `unused`: all of ours that no release and no service uses",
+    )
+)
+def models(
+    ctx: Context,
+    host: str = "",
+    verify: bool = False,
+    full: bool = False,
+    prune: str = "",
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """List the model files on boxes and who uses them; verify them; remove what nothing uses."""
+
+    def work() -> None:
+        from strixkit.display.events import renderer
+        from strixkit.display.models import document, lines
+        from strixkit.display.result import dump
+        from strixkit.display.text import clean
+        from strixkit.fleet.models import work_of
+        from strixkit.fleet.run import Failure, ask_each, common_code
+
+        hosts, one = cli.hosts(host, inventory), work_of(verify, full, prune)
+        access = cli.access(prompt_sudo_password)
+        with renderer(quiet=json) as emit:
+            answers = ask_each(hosts, lambda item: one(item, access, emit))
+        codes, documents = [], []
+        for item, found in zip(hosts, answers, strict=True):
+            if isinstance(found, Failure):
+                codes.append(found.exit_code)
+                documents.append({"host": item.name, "error": found.text})
+                text = [f"{item.name}: {found.text}"]
+            else:
+                codes.append(int(verify and any(file.faults for file in found.files)))
+                documents.append(document(found))
+                text = lines(found, verified=verify)
+            if not json:
+                print("\n".join(map(clean, text)))
+        if json:
+            print(dump({"hosts": documents}))
+        if code := common_code(codes):
+            raise Exit(code=code)
+
+    cli.guard(work, json)
+
+
+@task(
     iterable=["facts"],
     help=_help(
         "json",
@@ -770,6 +825,7 @@ ns = Collection(
     rehearse,
     build,
     pull,
+    models,
     probe,
     switch,
     rollback,

@@ -12,7 +12,8 @@ from strixkit.remote.agent.atomic import read_json, write_json
 CHUNK = 4 << 20
 
 
-def _stamp(path: str) -> str:
+def stamp(path: str) -> str:
+    """What tells the file as it is now from any other one at its place: size, modification time, inode."""
     info = os.stat(path)
     return "%d:%d:%d" % (info.st_size, info.st_mtime_ns, info.st_ino)
 
@@ -21,7 +22,7 @@ def recorded(path: str) -> str:
     """Return the recorded hash of the file as it is now, or an empty string."""
     table: Dict[str, Any] = read_json(paths.HASHES) or {}
     row = table.get(path) or {}
-    return str(row.get("sha256", "")) if row.get("stamp") == _stamp(path) else ""
+    return str(row.get("sha256", "")) if row.get("stamp") == stamp(path) else ""
 
 
 def compute(path: str, report: Callable[[str], None]) -> str:
@@ -44,5 +45,5 @@ def compute(path: str, report: Callable[[str], None]) -> str:
 def record(path: str, sha256: str) -> None:
     """Remember the hash for this exact file."""
     table: Dict[str, Any] = read_json(paths.HASHES) or {}
-    table[path] = {"sha256": sha256, "stamp": _stamp(path)}
+    table[path] = {"sha256": sha256, "stamp": stamp(path)}
     write_json(paths.HASHES, {name: row for name, row in table.items() if os.path.exists(name)})

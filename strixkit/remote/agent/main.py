@@ -214,6 +214,13 @@ def cancel(request: Request) -> Dict[str, Any]:
     return building.cancel(str(request["who"]))
 
 
+def models(request: Request) -> Dict[str, Any]:
+    """The model files and who uses them; see agent/models.py."""
+    from strixkit.remote.agent import models as files
+
+    return files.models(request)
+
+
 def gpu_probe(request: Request) -> Dict[str, Any]:
     """Measure the GPU with our own program; see agent/gpu_probe.py."""
     from strixkit.remote.agent import gpu_probe as probes
@@ -266,6 +273,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "rehearse": rehearse,
     "cancel": cancel,
     "pack": pack,
+    "models": models,
     "gpu_probe": gpu_probe,
     "kept_probe": kept_probe,
     "keep_probe": keep_probe,

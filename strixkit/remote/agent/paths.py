@@ -8,6 +8,7 @@ STATE = "/var/lib/strixkit"  # survives a reboot: journal, releases, recorded ha
 RUN = "/run/strixkit"  # gone with a reboot: the running job, its lock
 JOURNAL = STATE + "/journal.jsonl"
 HASHES = STATE + "/hashes.json"
+CHECKED = STATE + "/checked.json"  # what strix-verify has said of model files
 BACKUP = STATE + "/backup"  # files of others, as they were before a step changed them
 SERVICES = STATE + "/services"
 PROBE = STATE + "/probe.json"  # the newest run of strix-probe on each backend

@@ -18,6 +18,7 @@ from strixkit.remote.agent import (
     credentials,
     hashes,
     loader,
+    models_steps,
     paths,
     purge,
     reboot,
@@ -190,5 +191,7 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "unpack_build": unpack_build,
     "remove_build": remove_build,
     "fetch": fetch,
+    "verify_model": models_steps.verify_model,
+    "remove_model": models_steps.remove_model,
     **boot.STEPS,
 }

@@ -11,11 +11,14 @@ from strixkit.remote.agent.fetch import addresses, folder, pieces, store, unit
 
 Answer = Dict[str, Any]
 # Of an answer to `download`: what changes by itself between a plan and its job, and is no reason to plan again.
-PASSING = ("have_bytes", "running", "free_bytes", "lacks_bytes")
+PASSING = ("have_bytes", "running", "free_bytes", "lacks_bytes", "unused")
 
 
 def download(question: "Dict[str, Any]") -> Answer:
-    """What is at `path`, with its recorded hash, and how much of the file of `sha256` and `size` bytes was fetched."""
+    """What is at `path`, with its recorded hash, and how much of the file of `sha256` and `size` bytes was fetched.
+
+    unused: where room lacks, path and bytes of what no release uses.
+    """
     path, here, size = str(question["path"]), folder.of(question["sha256"]), int(question["size"])
     answer: Answer = {"exists": False, "type": "", "size": 0, "sha256": ""}
     if os.path.lexists(path):
@@ -24,6 +27,10 @@ def download(question: "Dict[str, Any]") -> Answer:
     running = os.path.isdir(here) and unit.at_work(os.path.basename(here))
     free = store.free_bytes(paths.INCOMING)
     lacks = max(0, size - _allocated(here) - free)
+    if lacks:
+        from strixkit.remote.agent import models
+
+        answer["unused"] = models.unused(path)
     return dict(answer, have_bytes=have, running=running, free_bytes=free, lacks_bytes=lacks)
 
 
