@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +21,7 @@ from strixkit.remote.agent.fetch.engine import Engine, Request
 from strixkit.remote.agent.fetch.origin import File
 from strixkit.remote.agent.fetch.peers import Place
 from strixkit.sandbox import network
-from tests.box.lab import Lab
+from tests.box.lab import Abandoned, Lab
 from tests.unit.remote.fetch.server import PIECE, Origin, content, serving
 
 pytestmark = pytest.mark.box
@@ -95,7 +98,7 @@ class Fetcher:
         assert self.lab.ssh(f"stat -c '%U %G %a' {path}").split() == ["root", "root", "644"]
         answer = self.question(origin, path)
         assert (answer["exists"], answer["sha256"], answer["size"]) == (True, origin.sha256, len(origin.data))
-        assert self.lab.ssh(f"ls -A {INCOMING}").strip() == ""
+        assert origin.sha256 not in self.lab.ssh(f"ls -A {INCOMING}")
 
     def unit(self, origin: Origin) -> str:
         """The unit that fetches."""

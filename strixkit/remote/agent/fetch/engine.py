@@ -74,6 +74,8 @@ class Engine:
             self._failure = self._failure or error
             if self._shared is not None:
                 self._shared.stop.set()
+                if not self.store.have:
+                    self.store.throw_away()  # a file of nothing would only take the room
             raise
 
     def _run(self, progress: "Optional[Callable[[Dict[str, Any]], None]]") -> "Dict[str, int]":
