@@ -208,15 +208,16 @@ def test_a_box_that_loses_power_goes_on_where_it_was(box: Fetcher) -> None:
 
 def test_another_request_replaces_the_unit_and_keeps_what_is_recorded(box: Fetcher) -> None:
     with origin_of(5) as origin:
-        origin.pause, path = 0.02, f"{MODELS}/five.gguf"
+        origin.pause, path = 0.08, f"{MODELS}/five.gguf"
         kill = "systemctl kill --signal=KILL 'strixkit-job-*'"
         _in_the_middle(box, origin, path, lambda: box.lab.ssh(kill))
         changed = box.step(origin, path, url=origin.url + "?again")
-        box.lab.ssh(f"systemctl stop {box.unit(origin)}")
         asked, recorded = len(origin.asked), _recorded(box, origin)
         assert box.run(changed)["ok"], box.messages
         box.is_there(origin, path)
         _never_again(origin, asked, recorded)
+        assert [one for one in origin.asked[asked:] if one.path.endswith("?again")]
+        assert not any("attached to" in text for text in box.said())
 
 
 def test_the_token_is_in_no_command_line_and_in_no_journal(box: Fetcher) -> None:

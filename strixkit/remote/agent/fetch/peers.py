@@ -168,7 +168,7 @@ class Peer:
                 data = self._read(response, pieces.length(index, shared.store.size))
                 if hashlib.sha256(data).hexdigest() != sha256:
                     raise ValueError("piece %d has other bytes than its hash says" % index)
-                shared.store.put(index, data, self.name)
+                shared.store.put(index, data, self.name, sha256)
                 shared.work.done(index)
                 left.discard(index)
         finally:

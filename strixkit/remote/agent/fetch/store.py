@@ -81,11 +81,14 @@ class Store:
         self._record = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         return wrong
 
-    def put(self, index: int, data: Bytes, source: str) -> bool:
-        """Write a piece and record it; False when it was there already. Raises FetchError: the disk is full."""
+    def put(self, index: int, data: Bytes, source: str, sha256: str = "") -> bool:
+        """Write a piece and record it; False when it was there already. Raises FetchError: the disk is full.
+
+        sha256: of the data, where it is known.
+        """
         if index in self.have:
             return False
-        entry = Entry(hashlib.sha256(data).hexdigest(), source)
+        entry = Entry(sha256 or hashlib.sha256(data).hexdigest(), source)
         try:
             self._write(data, index * pieces.PIECE)
             with self.changed:
