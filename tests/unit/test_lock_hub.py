@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import pytest
 from strixkit.config.catalogue import hub_files, load_model
 from strixkit.config.hub import HubFile
 from strixkit.config.lock import Lock, LockedFile, LockedRepository, LockedSource, load_lock, write_lock
+from tests import hubserver
 from tests.scriptedhub import ScriptedHub, answer, scripted_hub
 
 ROOT = Path(__file__).parents[2]
@@ -250,3 +252,43 @@ def test_a_token_is_sent_and_never_shown(checkout: Checkout, hub: ScriptedHub) -
     assert done.returncode == 1
     assert {sent for *_, sent in hub.seen} == {"Bearer hf_verysecret"}
     assert "verysecret" not in done.stdout + done.stderr
+
+
+def test_real_files_of_a_hub(tmp_path: Path) -> None:
+    """A large file, a small one that git has itself, a gated repository, and one with another name now."""
+    data = {"m.gguf": os.urandom(3000), "open/name/calibration.txt": b"words\n" * 100, "o.gguf": b"other"}
+    for name in ("open/name", "gated/name", "new/name"):
+        (tmp_path / "hub" / name).mkdir(parents=True)
+    (tmp_path / "hub/open/name/m.gguf").write_bytes(data["m.gguf"])
+    (tmp_path / "hub/open/name/calibration.txt").write_bytes(data["open/name/calibration.txt"])
+    (tmp_path / "hub/gated/name/m.gguf").write_bytes(data["m.gguf"])
+    (tmp_path / "hub/new/name/m.gguf").write_bytes(data["o.gguf"])
+    with hubserver.serving(tmp_path / "hub") as hub:
+        hub.gated["gated/name"] = "hf_opens"
+        hub.moved["old/name"] = "new/name"
+        checkout = Checkout(tmp_path / "checkout", hub.url)
+        checkout.model("gated", "m.gguf", repo="gated/name")
+        checkout.model("moved", "m.gguf", repo="old/name")
+        checkout.model("open", "m.gguf", repo="open/name")
+        checkout.model("text", "calibration.txt", repo="open/name")
+        done = checkout.invoke()
+        assert done.returncode == 1
+        assert "not resolved: gated: gated/name is gated: its owner wants terms accepted" in done.stdout
+        assert "note: old/name has moved to new/name: write that as repo: in its file" in done.stdout
+        checkout.environment["HF_TOKEN"] = "hf_opens"
+        assert checkout.invoke().returncode == 0
+        assert checkout.invoke("--check").returncode == 0
+        lock = load_lock(checkout.profiles)
+        for repo, name, content, at in [
+            ("open/name", "m.gguf", data["m.gguf"], "open/name"),
+            ("open/name", "calibration.txt", data["open/name/calibration.txt"], "open/name"),
+            ("gated/name", "m.gguf", data["m.gguf"], "gated/name"),
+            ("old/name", "m.gguf", data["o.gguf"], "new/name"),
+        ]:
+            sha256 = hashlib.sha256(content).hexdigest()
+            found = lock.file(HubFile(repo=repo, file=name))
+            assert found == (hub.commit(at), file(name, len(content), sha256))
+        (tmp_path / "hub/open/name/m.gguf").write_bytes(os.urandom(3001))
+        done = checkout.invoke("--check", "--only", "open")
+        assert done.returncode == 3
+        assert "3,001 bytes" in done.stdout
