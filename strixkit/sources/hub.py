@@ -124,7 +124,8 @@ def _not_there(revision: Revision, name: str) -> HubError:
     base = name.rpartition("/")[2]
     same = [path for path in revision.names if path.rpartition("/")[2] == base]
     if len(same) == 1:
-        said, hint = f"; it is there as {same[0]!r:.300}", f"write file: {same[0]!r:.300} in the model's file"
+        said = f"; it is there as {same[0]!r:.300}"
+        hint = f"in the model's file: source: {{hub: {{repo: {revision.repo}, file: {same[0]!r:.300}}}}}"
     else:
         said, hint = suggestion(name, revision.names)[:300], "correct the name in the model's file"
     return HubError(f"{revision.repo} has no {name} at {revision.commit[:12]}{said}", hint=hint)

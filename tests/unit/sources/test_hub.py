@@ -133,7 +133,7 @@ def test_the_token_is_where_hugging_face_has_it(monkeypatch: pytest.MonkeyPatch,
 def test_a_file_in_a_folder(hub: Hub) -> None:
     with pytest.raises(HubError, match=r"has no m\.gguf at aaaaaaaaaaaa; it is there as 'f16/m\.gguf'") as caught:
         files_of(hub, "f16/m.gguf")
-    assert caught.value.hint == "write file: 'f16/m.gguf' in the model's file"
+    assert caught.value.hint == "in the model's file: source: {hub: {repo: owner/name, file: 'f16/m.gguf'}}"
     with pytest.raises(HubError, match=r"did you mean 'mm\.gguf'"):
         files_of(hub, "mm.gguf")
     with pytest.raises(HubError, match=r"has no m\.gguf at aaaaaaaaaaaa\n"):
