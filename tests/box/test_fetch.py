@@ -26,6 +26,7 @@ from tests.unit.remote.fetch.server import PIECE, Origin, content, serving
 
 pytestmark = pytest.mark.box
 SIZE = 48 * PIECE + 4711
+CRAWLING = 1.0  # seconds for each 64 KiB of a connection
 TOKEN = "hf_secretsecretsecret"
 MODELS = "/var/lib/strixkit/models"
 INCOMING = "/var/lib/strixkit/incoming"
@@ -143,11 +144,22 @@ def _in_the_middle(box: Fetcher, origin: Origin, path: str, act: Callable[[], ob
 
     def hear(message: Message) -> None:
         if message["event"] == "progress" and origin.sent() > SIZE // 4:
+            origin.pause = CRAWLING  # until somebody watches again, however long that takes
             act()
             raise Abandoned
 
     with pytest.raises(Abandoned):
         box.run(box.step(origin, path), on_message=hear)
+
+
+def _faster(origin: Origin) -> Callable[[Message], None]:
+    """A listener that lets the origin go on when the next run follows the unit."""
+
+    def hear(message: Message) -> None:
+        if str(message.get("point", "")).endswith(":fetch"):
+            origin.pause = 0
+
+    return hear
 
 
 def _recorded(box: Fetcher, origin: Origin) -> set[int]:
@@ -171,7 +183,7 @@ def test_the_unit_outlives_the_job_and_the_next_run_attaches_to_it(box: Fetcher)
         assert box.question(origin, path)["running"]
         [file] = box.ask("swarm", files=[{"path": path, "sha256": origin.sha256, "size": SIZE}])["files"]
         assert (file["running"], file["assigned"], file["complete"]) == (True, "all", False)
-        assert box.run(box.step(origin, path))["ok"], box.messages
+        assert box.run(box.step(origin, path), on_message=_faster(origin))["ok"], box.messages
         assert any("attached to" in text for text in box.said())
         box.is_there(origin, path)
         assert origin.sent() == SIZE
@@ -201,19 +213,19 @@ def test_a_box_that_loses_power_goes_on_where_it_was(box: Fetcher) -> None:
         answer = box.question(origin, path)
         assert not answer["running"]
         assert answer["have_bytes"] >= (len(recorded) - 1) * PIECE
-        assert box.run(box.step(origin, path))["ok"], box.messages
+        assert box.run(box.step(origin, path), on_message=_faster(origin))["ok"], box.messages
         box.is_there(origin, path)
         _never_again(origin, asked, recorded)
 
 
 def test_another_request_replaces_the_unit_and_keeps_what_is_recorded(box: Fetcher) -> None:
     with origin_of(5) as origin:
-        origin.pause, path = 0.08, f"{MODELS}/five.gguf"
+        origin.pause, path = 0.02, f"{MODELS}/five.gguf"
         kill = "systemctl kill --signal=KILL 'strixkit-job-*'"
         _in_the_middle(box, origin, path, lambda: box.lab.ssh(kill))
         changed = box.step(origin, path, url=origin.url + "?again")
         asked, recorded = len(origin.asked), _recorded(box, origin)
-        assert box.run(changed)["ok"], box.messages
+        assert box.run(changed, on_message=_faster(origin))["ok"], box.messages
         box.is_there(origin, path)
         _never_again(origin, asked, recorded)
         assert [one for one in origin.asked[asked:] if one.path.endswith("?again")]
