@@ -13,6 +13,7 @@ from strixkit.config.document import Document, merged
 from strixkit.config.evaluation import Evaluation
 from strixkit.config.hub import HubFile, RepoId, Revision
 from strixkit.config.names import suggestion, unknown_name
+from strixkit.config.recipe import Recipe
 from strixkit.config.runtimes import Runtime, RuntimeFile
 from strixkit.config.source import ModelSource
 from strixkit.config.validate import validate
@@ -53,6 +54,7 @@ class Model(Section):
     variants: dict[Name, Variant] = Field(min_length=1)
     default_variant: Name
     evaluation: Evaluation | None = None
+    recipe: Recipe | None = None
 
     @field_validator("tensor_types")
     @classmethod
@@ -69,6 +71,15 @@ class Model(Section):
         if name not in variants:
             raise ValueError(f"unknown variant {name!r}{suggestion(name, variants)}")
         return name
+
+    @field_validator("recipe")
+    @classmethod
+    def _known_variants(cls, recipe: Recipe | None, info: ValidationInfo) -> Recipe | None:
+        variants = info.data.get("variants", {})  # without them, the error about them says enough
+        for name in recipe.variants if recipe and variants else ():
+            if name not in variants:
+                raise ValueError(f"the recipe makes an unknown variant {name!r}{suggestion(name, variants)}")
+        return recipe
 
     def variant(self, name: str | None = None) -> Variant:
         """A variant by name, or the default one. Raises InputError for an unknown name, with the nearest one."""

@@ -75,10 +75,11 @@ class _Installed(_Runtime):
 
 
 class PackageRuntime(_Installed):
-    """Packages of the distribution."""
+    """Packages of the distribution. tool_packages: what has llama-imatrix and llama-perplexity, for who needs them."""
 
     provider: Literal["package"]
     packages: tuple[Package, ...] = Field(min_length=1)
+    tool_packages: tuple[Package, ...] = ()
 
 
 class PathRuntime(_Installed):
