@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from strixkit.config.host import Host
 from strixkit.engine.converge import converge
 from strixkit.engine.events import Emit, Event
 from strixkit.engine.values import Job, Outcome
-from strixkit.errors import StrixError
+from strixkit.errors import ConnectError, DeniedError, StrixError
 from strixkit.fleet.run import Failure, Report, each
 from strixkit.fleet.swarm import Seen, Sources, give, plan_sources, survey
 from strixkit.fleet.verbs import Access, open_host, who
@@ -23,6 +24,8 @@ from strixkit.resources.download import Download, Part
 
 ROLES = ("base", "model")
 MOST_ROUNDS = 5  # a box that vanishes costs the others a round
+BACK_SECONDS = 90  # for a box that has lost its connection; a little more than the others wait for what only it has
+PAUSE_SECONDS = 2
 Parts = dict[str, dict[str, Part]]  # host -> path -> its part
 Files = dict[str, tuple[ModelFile, list[str]]]  # sha256 -> a file that boxes fetch, and the hosts that want it
 
@@ -50,14 +53,19 @@ def pull(run: Pull) -> list[Report]:
     When a box vanishes, the others lack what only it has: they share that among them in another round.
     """
     done: dict[str, Report] = {}
-    todo, before = list(run.hosts), frozenset[str]()
+    todo, before = list(run.hosts), None
     for _ in range(MOST_ROUNDS):
         parts: Parts = {}
         if run.share and run.sent is None:
-            parts, answered = _together(run, todo)
-            if done and answered == before:
+            boxes, silent = _look(run, todo, wanted_files(todo, run.wanted))
+            # Who did not say what it has takes no part: alone it would fetch what others have.
+            done |= {name: Report(Outcome(name, error=item.text), item.exit_code) for name, item in silent.items()}
+            todo = [host for host in todo if host.name not in silent]
+            answered = frozenset(box.host.name for box in boxes)
+            if not todo or answered == before:
                 break  # nobody has vanished or come back, so the same would fail once more
             before = answered
+            parts = _together(run, todo, boxes)
         for report in each(todo, lambda host, parts=parts: _one(run, host, parts.get(host.name))):  # type: ignore[misc]
             done[report.outcome.host] = report
         todo = [host for host in todo if done[host.name].outcome.applied and not done[host.name].outcome.ok]
@@ -68,15 +76,24 @@ def pull(run: Pull) -> list[Report]:
 
 
 def _one(run: Pull, host: Host, parts: dict[str, Part] | None) -> Outcome:
+    """One host. When its connection is lost and it is back soon, it goes on with its part, for which others wait."""
     description = Description(host, only=ROLES, wanted=run.wanted, sent=run.sent, parts=parts)
-    with closing(open_host(host, run.access)) as session:
-        return converge(session, description, Job(who(), "pull"), run.emit)
+    deadline = 0.0
+    while True:
+        try:
+            with closing(open_host(host, run.access)) as session:
+                return converge(session, description, Job(who(), "pull"), run.emit)
+        except ConnectError as error:
+            deadline = deadline or time.monotonic() + BACK_SECONDS
+            if not parts or isinstance(error, DeniedError) or time.monotonic() > deadline:
+                raise
+            run.emit(Event(host.name, "note", f"{error.message}; trying again, since others wait for its part"))
+            time.sleep(PAUSE_SECONDS)
 
 
-def _together(run: Pull, hosts: Sequence[Host]) -> tuple[Parts, frozenset[str]]:
-    """Each host's parts, and the names of the boxes that answered. Boxes that have a file serve it from now on."""
+def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen]) -> Parts:
+    """Each host's parts. Boxes that have a file serve it from now on."""
     files = wanted_files(hosts, run.wanted)
-    boxes = _look(run, hosts, files)
     parts: Parts = {}
     for number, (file, names) in enumerate(files.values()):
         found = plan_sources(file, boxes, names, port=PORT + number)
@@ -91,13 +108,13 @@ def _together(run: Pull, hosts: Sequence[Host]) -> tuple[Parts, frozenset[str]]:
             if sources.part is not None:
                 parts.setdefault(name, {})[file.path] = sources.part
                 run.emit(Event(name, "note", f"{file.path} comes {_words(file, sources)}"))
-    return parts, frozenset(box.host.name for box in boxes)
+    return parts
 
 
 def sources_of(run: Pull) -> dict[str, list[str]]:
     """For a plan: host -> where each file comes from that it lacks."""
     files = wanted_files(run.hosts, run.wanted)
-    boxes = _look(run, run.hosts, files)
+    boxes, _ = _look(run, run.hosts, files)
     lines: dict[str, list[str]] = {}
     for file, names in files.values():
         for name, sources in plan_sources(file, boxes, names).items():
@@ -140,20 +157,25 @@ def wanted_files(hosts: Sequence[Host], wanted: Wanted | None) -> Files:
     return found
 
 
-def _look(run: Pull, hosts: Sequence[Host], files: Files) -> list[Seen]:
-    """What the hosts have; the other known ones are asked only for what one of them lacks."""
+def _look(run: Pull, hosts: Sequence[Host], files: Files) -> tuple[list[Seen], dict[str, Failure]]:
+    """What the hosts have, and which of them gave no answer.
+
+    The other known hosts are asked only for what one of these lacks; their silence is a note.
+    """
     wanted = [file for file, _ in files.values()]
     if not wanted:
-        return []
-    boxes = [answer for answer in survey(hosts, wanted, run.access) if isinstance(answer, Seen)]
+        return [], {}
+    answers = dict(zip((host.name for host in hosts), survey(hosts, wanted, run.access), strict=True))
+    boxes = [answer for answer in answers.values() if isinstance(answer, Seen)]
+    silent = {name: answer for name, answer in answers.items() if isinstance(answer, Failure)}
     named = {host.name for host in hosts}
     rest = list({host.name: host for host in run.known if host.name not in named}.values())
     if not rest or all(holding.complete for box in boxes for holding in box.files.values()):
-        return boxes
+        return boxes, silent
     for host, answer in zip(rest, survey(rest, wanted, run.access), strict=True):
         if isinstance(answer, Failure):
             text = f"not asked whether it has the files: {answer.text.splitlines()[0]}"
             run.emit(Event(host.name, "note", text))
         else:
             boxes.append(answer)
-    return boxes
+    return boxes, silent
