@@ -78,15 +78,17 @@ def one_round(house: House, dice: random.Random) -> int:
     house.hub.requests.clear()
     kills = 0
     for _ in range(MOST_RUNS):
-        before, since = recorded(house), len(house.hub.requests)
+        before, since, what, begun = recorded(house), len(house.hub.requests), "nothing", time.monotonic()
         process = house.begin("pull", "--host", "all")
         try:
             process.wait(timeout=dice.uniform(1.0, 5.0))
         except subprocess.TimeoutExpired:
             kill = dice.choice([kill_controller, cut_power])
             kill(process, house, dice.randrange(3))
+            what = kill.__name__
             kills += 1
         said, _ = process.communicate(timeout=300)
+        print(f"{len(before)} pieces before; {what}; exit {process.returncode} in {time.monotonic() - begun:.0f} s")
         again = asked(house, since) & before
         assert not again, f"pieces {sorted(again)} were recorded and asked of the origin again\n{said}"
         if process.returncode == 0 and len(house.verified()) == 3:
