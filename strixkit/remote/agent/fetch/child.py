@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from typing import Any, Dict
@@ -21,6 +22,7 @@ def main() -> int:
     """The folder is the only argument; what is wanted lies in it. Ends when nobody needs it any more."""
     here = sys.argv[1]
     engine = Engine(here, request_of(folder.read(here, folder.REQUEST), _token()), say=_print)
+    signal.signal(signal.SIGTERM, lambda number, frame: None if engine.end_soon() else os._exit(0))
     began = time.monotonic()
     try:
         sources = engine.run()
@@ -30,6 +32,7 @@ def main() -> int:
         done: "Dict[str, Any]" = {"ok": False, "error": text}
     else:
         done = {"ok": True, "sources": sources, "seconds": round(time.monotonic() - began, 1)}
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     status.replace(os.path.join(here, folder.DONE), done)
     engine.serve_on()
     return 0 if done["ok"] else 1

@@ -19,7 +19,10 @@ NO_RANGES = "the server gives no ranges: one connection reads from the beginning
 
 
 class Shared:
-    """What the connections have in common. sequential: held by the one that reads a server without ranges."""
+    """What the connections have in common.
+
+    stop: at once. last: no piece is begun any more. sequential: held by the one that reads a server without ranges.
+    """
 
     def __init__(self, store: Store, work: Work, status: Status, patience: Patience, workers: int) -> None:
         self.store = store
@@ -28,6 +31,7 @@ class Shared:
         self.patience = patience
         self.workers = workers
         self.stop = threading.Event()
+        self.last = threading.Event()
         self.sequential = threading.Lock()
 
 
@@ -46,7 +50,7 @@ class Download:
         """Work until nothing is left that is this box's to fetch. Raises FetchError."""
         shared = self._shared
         try:
-            while not shared.stop.is_set() and shared.work.own():
+            while not shared.stop.is_set() and not shared.last.is_set() and shared.work.own():
                 run = shared.work.take_own(shared.workers)
                 if run is None:
                     shared.stop.wait(IDLE_SECONDS)  # another connection may have to give something back
@@ -77,6 +81,8 @@ class Download:
                             store.put(index, self._buffer[:have], ORIGIN)
                             work.done(index)
                             index, have = index + 1, 0
+                            if self._shared.last.is_set():
+                                return True
                         if self._shared.stop.is_set():
                             return True
                 except AgainError as again:

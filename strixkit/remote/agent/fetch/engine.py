@@ -25,6 +25,7 @@ STATUS_SECONDS = 1.0
 SYNC_SECONDS = 10.0
 BIND_SECONDS = 10.0
 CLOSE_SECONDS = 10.0
+LAST_PIECE_SECONDS = 4.0  # less than the unit's TimeoutStopSec
 
 
 class Request(NamedTuple):
@@ -60,6 +61,8 @@ class Engine:
         self._sockets: "List[Union[Origin, Client]]" = []
         self._finished = threading.Event()  # nothing more is asked of anybody
         self._hashed = ""
+        self._ending = False
+        self._downloads: "List[threading.Thread]" = []
         self._failure: "Optional[BaseException]" = None
         self.note = ""
 
@@ -99,7 +102,7 @@ class Engine:
         for _ in range(limits.connections if work.own() else 0):
             origin = Origin(request.file, seen, limits.answer)
             self._sockets.append(origin)
-            self._thread(Download(shared, origin, self._say_once).run)
+            self._downloads.append(self._thread(Download(shared, origin, self._say_once).run))
         self._thread(self._hash)
         self._wait(own)
         self._check_hash()
@@ -110,7 +113,7 @@ class Engine:
         self.note = text
         self._say(text)
 
-    def _thread(self, action: "Callable[..., None]", *arguments: Any) -> None:
+    def _thread(self, action: "Callable[..., None]", *arguments: Any) -> threading.Thread:
         def act() -> None:
             try:
                 action(*arguments)
@@ -121,6 +124,7 @@ class Engine:
         thread = threading.Thread(target=act, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _serve(self) -> None:
         """Peers may ask from the start on: that there is nothing yet is an answer too."""
@@ -170,12 +174,30 @@ class Engine:
             digest.update(store.read(index))
         self._hashed = digest.hexdigest()
 
+    def end_soon(self) -> bool:
+        """Let each connection end the piece that it is at, which would have to come again, and leave `run`.
+
+        False when nothing is being fetched yet. May be called by a signal's handler.
+        """
+        self._ending = True
+        return self._shared is not None
+
+    def _end(self) -> None:
+        end = time.monotonic() + LAST_PIECE_SECONDS
+        if self._shared is not None:
+            self._shared.last.set()
+        for thread in self._downloads:
+            thread.join(max(0.0, end - time.monotonic()))
+        raise SystemExit(0)
+
     def _wait(self, own: "Set[int]") -> None:
         """Until all is there and hashed. Raises what a thread raised, and FetchError when peers are in vain."""
         store = self.store
         while not self._hashed:
             if self._failure is not None:
                 raise self._failure
+            if self._ending:
+                self._end()
             if not store.complete():
                 self._check_peers(own)
             with store.changed:

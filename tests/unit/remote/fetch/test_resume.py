@@ -61,6 +61,27 @@ def test_killed_at_any_time_it_never_asks_for_what_is_recorded(tmp_path: Path) -
         assert is_there(tmp_path, origin.data)
 
 
+def test_told_to_end_it_ends_the_pieces_that_it_is_at(tmp_path: Path) -> None:
+    with serving(content(40 * PIECE)) as origin:
+        origin.pause = 0.02
+        process = _start(origin, tmp_path)
+        try:
+            while len(origin.asked) < 4 or min(one.sent for one in origin.asked) < PIECE // 4:
+                time.sleep(0.002)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+        assert not (tmp_path / "done.json").exists()
+        recorded = set(pieces.load(str(tmp_path / "pieces")))
+        assert {one.first // PIECE for one in origin.asked} <= recorded
+        origin.pause, asked = 0, len(origin.asked)
+        fetch(origin, tmp_path)
+        assert is_there(tmp_path, origin.data)
+        for one in origin.asked[asked:]:
+            assert not _asked(one) & recorded
+
+
 def test_a_recorded_piece_that_is_damaged_is_fetched_again_and_no_other(tmp_path: Path) -> None:
     with serving(DATA) as origin:
         fetch(origin, tmp_path)
