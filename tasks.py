@@ -657,6 +657,75 @@ def build(
     cli.guard(work, json)
 
 
+@task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        model="a model of the catalogue",
+        variants="its variants, or paths of files on the box, by commas (default: all that are on the box)",
+        base="what they are compared with: a variant, or a path on the box (default: the source they are made from)",
+        chunks="of 512 tokens, of each text at most (default: as the catalogue has it)",
+        device="as llama.cpp names it, or cpu (default: that of the host's profile)",
+        keep="leave the base's logits on the box, for other variants",
+        plot="draw it too: a file that ends with .svg or .png",
+        save="write the JSON to a file too",
+    )
+)
+def evaluate(
+    ctx: Context,
+    host: str = "",
+    model: str = "",
+    variants: str = "",
+    base: str = "",
+    chunks: str = "",
+    device: str = "",
+    keep: bool = False,
+    plot: str = "",
+    save: str = "",
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Compare a model's variants on held-out texts: perplexity, and divergence from the file they were made from."""
+
+    def work() -> None:
+        from strixkit.display import evaluation as display
+        from strixkit.display import evaluation_plot
+        from strixkit.display.events import renderer
+        from strixkit.display.result import dump
+        from strixkit.errors import InputError
+        from strixkit.files import replace_text
+        from strixkit.fleet import evaluate as evaluations
+
+        if not model:
+            raise InputError("no model is named", hint="--model NAME, of profiles/models/")
+        item = cli.one(host, inventory)
+        if plot:
+            evaluation_plot.check(Path(plot))
+        asked = evaluations.wish(
+            item,
+            model,
+            variants=[name.strip() for name in variants.split(",") if name.strip()],
+            base=base,
+            chunks=cli.count("--chunks", chunks),
+            device=device,
+            keep=keep,
+        )
+        access = cli.access(prompt_sudo_password)
+        with renderer(quiet=json) as emit:
+            found = evaluations.evaluate(item, access, emit, asked, model=model)
+        text = dump(display.document(found))
+        print(text if json else "\n".join(display.lines(found)))
+        if save:
+            replace_text(Path(save), text + "\n")
+        if plot:
+            evaluation_plot.write(found, Path(plot))
+
+    cli.guard(work, json)
+
+
 @task(help=_help("host", "inventory", "json", "prompt-sudo-password", "service"))
 def rollback(
     ctx: Context,
@@ -827,6 +896,7 @@ ns = Collection(
     pull,
     models,
     probe,
+    evaluate,
     switch,
     rollback,
     trust,

@@ -16,8 +16,8 @@ HEAD = ("text", "variant", "perplexity", "ln(PPL / base's PPL)", "mean KLD", "sa
 CARD = ("card: PPL", "KLD", "same top, %")
 MEASURES = ("ppl", "ln_ratio", "kld", "same_top")
 WORDS = {
-    "ln_ratio": "its ln(PPL) is higher by {difference:.6f} ± {error:.6f}",
-    "kld": "it is further from the base, by {difference:.6f} ± {error:.6f} nats",
+    "ln_ratio": "predicts WORSE than {than}: its ln(PPL) is higher by {difference:.6f} ± {error:.6f}",
+    "kld": "is LESS FAITHFUL than {than}: its KL divergence is higher by {difference:.6f} ± {error:.6f}",
 }
 
 
@@ -61,8 +61,8 @@ def _verdicts(found: Evaluated) -> Iterator[str]:
 
 def _verdict(item: Worse) -> str:
     than = item.better or "the base"
-    words = WORDS[item.measure].format(difference=item.difference, error=item.error)
-    return f"{item.text}: {item.worse} is WORSE than {than}: {words}, {item.times:.1f} times the error"
+    words = WORDS[item.measure].format(than=than, difference=item.difference, error=item.error)
+    return f"{item.text}: {item.worse} {words}, {item.times:.1f} times the error"
 
 
 def _notes(found: Evaluated) -> Iterator[str]:

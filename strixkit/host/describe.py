@@ -293,7 +293,7 @@ class Description:
 
     def _shape(self, service: str, file: ModelFile, boxed: dict[str, Any]) -> ModelShape | None:
         """From the controller's file, the box's file, or the catalogue; None while there is none of them."""
-        header = _local_header(file, self.host.name) if file.source else self._boxed_header(file, boxed)
+        header = _local_header(file, self.host.name) if file.source else self.header_of(file.path, boxed)
         if header is None:
             return file.entry.shape
         self.headers[service] = header
@@ -307,9 +307,10 @@ class Description:
             )
         return shape_from_header(header)
 
-    def _boxed_header(self, file: ModelFile, boxed: dict[str, Any]) -> gguf.Header | None:
+    def header_of(self, path: str, boxed: dict[str, Any]) -> gguf.Header | None:
+        """The header of a file on the box, from its answer or as it is known already; None when it is not there."""
         if boxed.get("error"):
-            raise InputError(f"model {file.path}: {boxed['error']}", host=self.host.name)
+            raise InputError(f"model {path}: {boxed['error']}", host=self.host.name)
         if not boxed.get("present"):
             return None
         key = cache.box_key("model", self.host.name, str(boxed.get("identity")))
@@ -317,7 +318,7 @@ class Description:
         if known is None:
             if not boxed.get("header"):
                 raise _forgotten(key, self.host.name)
-            header = header_from(self.host.name, file.path, boxed["header"])
+            header = header_from(self.host.name, path, boxed["header"])
             cache.put(key, dict(boxed["header"]))
             return header
         return gguf.from_summary(known)

@@ -20,6 +20,8 @@ SHARED = (
     "resources/command_line.py",
     "runtime/__init__.py",
     "runtime/buffers.py",
+    "runtime/log.py",
+    *(f"runtime/perplexity{part}.py" for part in ("", "_command", "_faults", "_progress")),
     *(f"rehearsal/{name}.py" for name in ("__init__", "arguments", "build", "child", "errors", "model")),
     *(f"rehearsal/{name}.py" for name in ("server", "sources")),
 )

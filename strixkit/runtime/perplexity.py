@@ -3,7 +3,7 @@
 The program ends with 0 on most failures, and its log thread may be gone before the last lines are written. So a run is
 complete only with its final statistics. Where they were lost, the cumulative row of the last chunk has the same numbers
 with fewer digits; the row of an earlier chunk is that of another, shorter text, and is no result. Numbers are kept as
-they were printed, and none is computed here.
+they were printed, and none is computed here. Python 3.9: the agent on the box imports this file and what it imports.
 
 Formats: the same in the ROCmFPX fork, b11434 and Debian's 0.7.0 (tests/data/perplexity/README.md). The words of a
 failure are lost in the same way as the numbers.

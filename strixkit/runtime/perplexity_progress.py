@@ -1,4 +1,4 @@
-"""How far llama-perplexity is, from its output so far.
+"""How far llama-perplexity is, from what it has written so far.
 
 Stands alone on purpose: only the standard library, Python 3.9, nothing of strixkit, since the agent on the box imports
 this same file. The output is untrusted text.
@@ -7,38 +7,39 @@ this same file. The output is untrusted text.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-_CHUNKS = re.compile(rb"(?:calculating perplexity|computing) over ([0-9]{1,9}) chunks")
+_CHUNKS = re.compile(r"(?:calculating perplexity|computing) over ([0-9]{1,9}) chunks")
 # `[12]6.1234,` of a run alone, `  12      6.1234 ` of one against a base.
-_DONE = re.compile(rb"\[([0-9]{1,9})\]-?[0-9.naif]+,|^ *([0-9]{1,9}) +-?[0-9.naif]+ \xc2\xb1 ", re.MULTILINE)
+_DONE = re.compile(r"\[([0-9]{1,9})\]-?[0-9.naif]+,|^ *([0-9]{1,9}) +-?[0-9.naif]+ ± ", re.MULTILINE)
 
 
-class Progress(NamedTuple):
-    """Chunks that are done, and all of them."""
+class Meter:
+    """Hears the output in pieces, of which no number is cut. chunks: of all, 0 until it is said. done: how many."""
 
-    done: int
-    chunks: int
+    def __init__(self) -> None:
+        self.chunks = 0
+        self.done = 0
+
+    def hear(self, text: str) -> None:
+        """Some text more, or the same once more."""
+        said = _CHUNKS.search(text)
+        if said is not None:
+            self.chunks = int(said[1])
+        for found in _DONE.finditer(text):
+            self.done = min(max(self.done, int(found[1] or found[2])), self.chunks)
 
     def text(self, seconds: float) -> str:
-        """For people; seconds: since the run began."""
+        """For people, empty as long as nothing is known; seconds: since the run began."""
+        if not self.chunks:
+            return ""
         words = f"chunk {self.done}/{self.chunks}"
         if not self.done or self.done >= self.chunks:
             return words
         return f"{words}, {duration(seconds / self.done * (self.chunks - self.done))} left"
 
 
-def progress(output: bytes) -> Progress | None:
-    """None until the program has said how many chunks there are."""
-    said = _CHUNKS.search(output)
-    if said is None:
-        return None
-    numbers = [int(found[1] or found[2]) for found in _DONE.finditer(output)]
-    return Progress(min(max(numbers, default=0), int(said[1])), int(said[1]))
-
-
 def duration(seconds: float) -> str:
-    """Rounded up as far as anybody cares: 40 s, 3 min, 2 h 5 min."""
+    """As far as anybody cares: 40 s, 3 min, 2 h 5 min."""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
     minutes = max(1, round(seconds / 60))

@@ -256,6 +256,13 @@ def share(request: Request) -> Dict[str, Any]:
     return sharing.share(request)
 
 
+def evaluations(request: Request) -> Any:
+    """What finished runs of an evaluation have printed; see agent/evaluate.py."""
+    from strixkit.remote.agent import evaluate
+
+    return evaluate.outputs(request)
+
+
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
     "examine": examine,
@@ -277,6 +284,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "gpu_probe": gpu_probe,
     "kept_probe": kept_probe,
     "keep_probe": keep_probe,
+    "evaluations": evaluations,
     "swarm": swarm,
     "share": share,
 }

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List
 from strixkit.remote.agent import (
     apt,
     credentials,
+    evaluate,
     hashes,
     journal,
     loader,
@@ -169,6 +170,7 @@ SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
     "build": builds.build,
     "builds": builds.builds,
     "download": fetches.download,
+    "evaluation": evaluate.question,
 }
 
 
@@ -221,7 +223,7 @@ def answer_all(questions: List[Question]) -> List[Answer]:
 
 def lasting(questions: List[Question], answers: List[Answer]) -> List[Answer]:
     """Answers as JSON has them, without what changes by itself and is no reason to plan again."""
-    passing = {"download": fetches.PASSING}
+    passing = {"download": fetches.PASSING, "evaluation": evaluate.PASSING}
     return [
         {key: value for key, value in answer.items() if key not in passing.get(str(question["ask"]), ())}
         for question, answer in zip(questions, json.loads(json.dumps(answers)))

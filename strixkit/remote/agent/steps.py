@@ -31,6 +31,7 @@ from strixkit.remote.agent.boot import steps as boot
 from strixkit.remote.agent.build.remove import remove_build
 from strixkit.remote.agent.build.step import build
 from strixkit.remote.agent.build.unpack import unpack_build
+from strixkit.remote.agent.evaluate import drop_logits, evaluate
 from strixkit.remote.agent.fetch.step import fetch
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
@@ -190,6 +191,8 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "build": build,
     "unpack_build": unpack_build,
     "remove_build": remove_build,
+    "evaluate": evaluate,
+    "drop_logits": drop_logits,
     "fetch": fetch,
     "verify_model": models_steps.verify_model,
     "remove_model": models_steps.remove_model,
