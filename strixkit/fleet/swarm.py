@@ -49,7 +49,7 @@ class Sources:
             return f"from {', '.join(self.held)}, which {'has' if len(self.held) == 1 else 'have'} it"
         if not self.others:
             return f"from {origin}"
-        return f"{self.share:.0%} from {origin}, the rest from {', '.join(self.others)}, so that it comes once"
+        return f"{self.share * 100:.0f} % from {origin}, the rest from {', '.join(self.others)}, so that it comes once"
 
 
 def survey(hosts: Sequence[Host], files: Iterable[ModelFile], access: Access) -> list[Seen | Failure]:

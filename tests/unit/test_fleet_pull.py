@@ -56,7 +56,7 @@ def test_a_box_alone_fetches_all_of_it() -> None:
 
 def test_boxes_that_want_it_share_it() -> None:
     found = plan_sources(_file(), [_seen("b1"), _seen("b2")], ["b1", "b2"])
-    assert found["b1"].words("o/m") == "52% from o/m, the rest from b2, so that it comes once"
+    assert found["b1"].words("o/m") == "52 % from o/m, the rest from b2, so that it comes once"
     first, second = found["b1"].part, found["b2"].part
     assert first is not None
     assert second is not None
