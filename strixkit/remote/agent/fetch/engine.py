@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
 
-from strixkit.remote.agent.fetch import pieces, status
+from strixkit.remote.agent.fetch import pieces, status, waiting
 from strixkit.remote.agent.fetch.download import Download, Shared
 from strixkit.remote.agent.fetch.errors import FetchError
 from strixkit.remote.agent.fetch.origin import File, Origin, Seen
@@ -199,46 +199,9 @@ class Engine:
             if self._ending:
                 self._end()
             if not store.complete():
-                self._check_peers(own)
+                waiting.check(store, self._peers, own, self._limits, self.status)
             with store.changed:
                 store.changed.wait(TICK_SECONDS)
-
-    def _check_peers(self, own: "Set[int]") -> None:
-        missing = self.store.missing()
-        if not missing or missing & own:
-            return  # the origin gives more, or its connections say why not
-        now, limits = time.monotonic(), self._limits
-        there = [peer for peer in self._peers if not peer.unreachable]
-        away = [peer for peer in self._peers if peer.unreachable or peer.failed]
-        for peer in there:
-            missing -= peer.has
-        names = ", ".join(peer.name for peer in (away or there))
-        self.status.say("peers", "waiting for %s" % names if missing else "")
-        if not missing:
-            self._check_given(names, now - self.store.last)
-            return
-        quiet = now - max([self.store.last, *(peer.grown for peer in there)])
-        gone = [peer for peer in away if peer.failed or now - peer.since > limits.peer]
-        if not self._peers:
-            raise FetchError("%d pieces are to come from other boxes, and none is named" % len(missing))
-        if gone and quiet > limits.peer:
-            said = "; ".join(
-                "%s failed: %s" % (peer.where, peer.failed)
-                if peer.failed
-                else "%s cannot be reached: %s" % (peer.where, peer.unreachable)
-                for peer in gone
-            )
-            text = "%d of %d pieces are missing and only there: %s; what is there stays; next: the same command goes on"
-            raise FetchError(text % (len(missing), self.store.number, said))
-        if quiet > limits.give_up:
-            text = "%d of %d pieces are missing, and none of %s gets them; what is there stays; next: the same command"
-            raise FetchError(text % (len(missing), self.store.number, names))
-
-    def _check_given(self, names: str, quiet: float) -> None:
-        if quiet > self._limits.give_up:
-            said = "; ".join("%s: %s" % (peer.where, peer.fault) for peer in self._peers if peer.fault)
-            text = "%s has what is missing, and gave nothing for %d s (%s); what is there stays; next: the same command"
-            raise FetchError(text % (names, quiet, said))
 
     def _check_hash(self) -> None:
         wanted = self._request.file.sha256
