@@ -220,6 +220,7 @@ class Handler(BaseHTTPRequestHandler):
                     count = self.connection.send(view)
                 finally:
                     record.sent -= len(view) - count
+                    record.sent_at = time.monotonic()
                 view = view[count:]
             position += len(block)
         self.close_connection |= closing.is_set()

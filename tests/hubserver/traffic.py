@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 @dataclass
 class Request:
     """One request. file: `OWNER/NAME/path` of the file it was about; sent: bytes of the file, from offset `first` on,
-    that the connection took (a client that dies may not have read the last of them)."""
+    that the connection took (a client that dies may not have read the last of them). begun, sent_at: when it came and
+    when its last byte was sent, on the monotonic clock, in seconds."""
 
     peer: str
     method: str
@@ -21,6 +22,8 @@ class Request:
     status: int = 0
     first: int = 0
     sent: int = 0
+    begun: float = field(default_factory=time.monotonic)
+    sent_at: float = 0
 
     @property
     def range(self) -> str:
