@@ -96,15 +96,14 @@ def chosen(found: Models, name: str) -> list[tuple[str, int]]:
     sizes = {item.path: item.size for item in found.files} | {item.path: item.size for item in found.halves}
     paths = [path for path in sizes if path == name or path.endswith(f"/{name.lstrip('/')}")]
     if not paths:
-        raise unknown_name("file", name, [path.rpartition("/")[2] for path in sizes], where=found.host)
+        raise unknown_name("file", name, [path.rpartition("/")[2] for path in sizes])
     if len(paths) > 1:
-        raise InputError(f"{name} is {' and '.join(paths)}", host=found.host, hint="--prune with the whole path")
+        raise InputError(f"{name} is {' and '.join(paths)}", hint="--prune with the whole path")
     for item in found.files:
         if item.path == paths[0] and (item.used_by or item.wanted):
             users = ", ".join(item.used_by) or "a service of inventory.yaml"
             raise InputError(
                 f"{item.path} is used by {users}, so it stays; nothing was removed",
-                host=found.host,
                 hint="deploy another model first; a kept release goes when newer ones have taken its place",
             )
     return [(paths[0], sizes[paths[0]])]
