@@ -11,13 +11,14 @@ from strixkit.config.catalogue import Model, load_model
 from strixkit.config.evaluation import Card, Evaluation
 from strixkit.config.host import Host, Service
 from strixkit.config.profiles import load_profile
+from strixkit.config.recipe import file_name
 from strixkit.engine.converge import converge
 from strixkit.engine.events import Emit
 from strixkit.engine.values import Job
 from strixkit.errors import InputError, RemoteError, StrixError
 from strixkit.fleet.verbs import Access, open_host, who
 from strixkit.host import heldout
-from strixkit.host.context import STATE, RuntimeState
+from strixkit.host.context import MODELS, STATE, RuntimeState
 from strixkit.host.files import model_file
 from strixkit.host.judging import BASE, Candidate, Judging, Wish
 from strixkit.runtime.evaluated import Claimed, Evaluated, File, OnText
@@ -75,9 +76,23 @@ def _candidate(host: Host, model_name: str, model: Model, name: str) -> Candidat
 
 
 def _base(host: Host, model_name: str, model: Model, name: str) -> Candidate:
+    """Named, or what the variants are made from; a file of this machine is sent. A split one is given as its first."""
     if name:
         return _candidate(host, model_name, model, name)
-    raise InputError("no base is named", hint="--base NAME or the path of a file on the box")
+    if model.recipe is None:
+        raise InputError(
+            f"model {model_name} has no recipe, so nobody knows what its variants are made from",
+            hint="--base NAME, or the path of a file on the box",
+        )
+    source = model.recipe.source[0]
+    file, missing = file_name(source), f"invoke quantize --host {host.name} --model {model_name} fetches it; or --base"
+    if source.box is not None:
+        return Candidate(file, (source.box,), missing)
+    if source.controller is not None:
+        service = Service(profile="", model=model_name, source=source)
+        sent = model_file(host.name, service, model, model.default_variant)
+        return Candidate(file, (sent.path,), missing, sent)
+    return Candidate(file, (f"{MADE}/{file}", f"{MODELS}/{file}"), missing)
 
 
 def evaluate(host: Host, access: Access, emit: Emit, asked: Wish, *, model: str, hold_at: str = "") -> Evaluated:

@@ -14,7 +14,7 @@ from strixkit.config.host import Host
 from strixkit.config.runtimes import PackageRuntime
 from strixkit.engine.values import Desired
 from strixkit.errors import InputError
-from strixkit.host.context import STATE, USER, RuntimeState, environment_of
+from strixkit.host.context import STATE, USER, ModelFile, RuntimeState, environment_of
 from strixkit.host.describe import LOADABLE, Description
 from strixkit.host.heldout import Text
 from strixkit.host.sandbox import sandbox
@@ -37,12 +37,14 @@ CPU = "cpu"
 class Candidate:
     """A file on the box that is judged, or that others are judged against.
 
-    paths: where it may be, the best place first. missing: what to type when it is at none of them.
+    paths: where it may be, the best place first. missing: what to type when it is at none of them. sent: a file of this
+    machine that is sent to the first place.
     """
 
     name: str
     paths: tuple[str, ...]
     missing: str
+    sent: ModelFile | None = None
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,14 @@ class Judging(Description):
         desired = super().desired(answer)
         runtime: RuntimeState = desired.shown["runtime"]
         boxed = {str(item["path"]): item for item in answer.get("models", [])}
-        found = self._found(boxed)
-        if not runtime.present:
+        base = self.wish.base.sent
+        if base is not None:
+            sent = Artifact(path=base.path, sha256=base.sha256, size=base.size, source=base.source, reason="the base")
+            desired = replace(desired, resources=(*desired.resources, sent))
+        waits = base is not None and not boxed.get(base.path, {}).get("present")
+        if waits or not runtime.present:
             return replace(desired, complete=False)
+        found = self._found(boxed)
         resources = tuple(self._resources(runtime, found, boxed))
         return replace(desired, resources=(*desired.resources, *resources))
 
