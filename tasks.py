@@ -437,6 +437,54 @@ def models(
 
 
 @task(
+    help=_help(
+        "host",
+        "inventory",
+        "json",
+        "prompt-sudo-password",
+        model="a model of the catalogue that has a recipe",
+        variant="one that its recipe makes (default: all of them)",
+        plan="show what would be made and what room it takes; nothing is touched",
+    )
+)
+def quantize(
+    ctx: Context,
+    host: str = "",
+    model: str = "",
+    variant: str = "",
+    plan: bool = False,
+    inventory: str = "",
+    json: bool = False,
+    prompt_sudo_password: bool = False,
+) -> None:
+    """Make a model's quantised files on a host by its recipe, from BF16, and check what came of it."""
+
+    def work() -> None:
+        from strixkit.display.events import renderer
+        from strixkit.display.made import document, lines
+        from strixkit.display.result import dump, summary
+        from strixkit.errors import InputError
+        from strixkit.fleet import quantize as making
+        from strixkit.fleet.run import Report
+
+        if not model:
+            raise InputError("no model is named", hint="--model NAME; those of profiles/models/ that have a recipe")
+        item, access = cli.one(host, inventory), cli.access(prompt_sudo_password)
+        with renderer(quiet=json) as emit:
+            verb = making.plan if plan else making.quantize
+            found = verb(item, access, emit, model=model, variant=variant or None)
+        code = 0 if found.outcome.ok or plan else 1
+        if json:
+            print(dump(document(found)))
+        else:
+            print("\n".join([*lines(found), *summary([Report(found.outcome, code)], applied=not plan)]))
+        if code:
+            raise Exit(code=code)
+
+    cli.guard(work, json)
+
+
+@task(
     iterable=["facts"],
     help=_help(
         "json",
@@ -895,6 +943,7 @@ ns = Collection(
     build,
     pull,
     models,
+    quantize,
     probe,
     evaluate,
     switch,

@@ -109,6 +109,7 @@ def release(host: HostContext, service: ServiceState, share: Share) -> Release:
             "headers": list(host.runtime.headers),
         },
         "choice": plan.choice.model_dump(),
+        "provenance": service.file.provenance,  # of a model that was made on the box; no part of the release's id
     }
     return Release(
         service=service.name,

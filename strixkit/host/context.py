@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from strixkit.config.catalogue import Model, Variant
 from strixkit.config.distributions import Distribution
@@ -18,6 +18,9 @@ from strixkit.planner.profile import Profile
 from strixkit.resources.download import Part
 from strixkit.resources.kernel_arguments import Argument
 from strixkit.runtime.help import Capabilities
+
+if TYPE_CHECKING:
+    from strixkit.host.making import Making
 
 USER = "llama"
 STATE = "/var/lib/strixkit"
@@ -34,7 +37,8 @@ class RuntimeState:
 
     binary: path of llama-server on the box. source: only where it is built from source.
     error: why a binary that is there could not be asked. rehearsal: why releases cannot be rehearsed with it; an empty
-        text: they can; None: nobody asked.
+        text: they can; None: nobody asked. tools: those that were asked for and lie beside the binary.
+    quantize_help: what its llama-quantize says of itself, when that was asked for.
     """
 
     name: str
@@ -47,6 +51,8 @@ class RuntimeState:
     recorded: bool = False
     error: str = ""
     rehearsal: str | None = None
+    tools: tuple[str, ...] = ()
+    quantize_help: str = ""
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -83,7 +89,7 @@ class ModelFile:
     source: a file on the controller that is sent. origin: where the box fetches it itself.
     identity: what tells this file on the box from another one at its path; empty when the box was not asked.
     missing: it is not on the box yet, and the controller has no file to send. unlocked: nobody can fetch it, since
-    lock.yaml does not say which one it is.
+    lock.yaml does not say which one it is. provenance: how it was made, if it was made on the box.
     """
 
     name: str
@@ -98,6 +104,7 @@ class ModelFile:
     identity: str = ""
     missing: bool = False
     unlocked: bool = False
+    provenance: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ class HostContext:
     parts: path of a file -> this box's part of a download that several boxes make together.
     pull_later: what the box has to fetch is fetched after this run, by several boxes together.
     later: what waits for that.
+    making: what `invoke quantize` is to make.
     lacks: what only a person can put on the box, and how; the rest of the wishes is made true all the same.
     """
 
@@ -173,6 +181,7 @@ class HostContext:
     parts: dict[str, Part] = field(default_factory=dict)
     pull_later: bool = False
     later: list[str] = field(default_factory=list)
+    making: Making | None = None
     notes: list[str] = field(default_factory=list)
     complete: bool = True
     lacks: list[str] = field(default_factory=list)

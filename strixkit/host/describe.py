@@ -22,6 +22,7 @@ from strixkit.host import builds, cache, gtt
 from strixkit.host.context import HostContext, ModelFile, RuntimeState, ServiceState, environment_of
 from strixkit.host.facts_answer import facts_in
 from strixkit.host.files import Wanted, model_file
+from strixkit.host.making import Making, made_paths
 from strixkit.host.measured import circumstances_of, measured_in
 from strixkit.host.sharing import Held, Tenant, share_memory
 from strixkit.planner import gguf
@@ -36,6 +37,7 @@ from strixkit.runtime.help import from_recorded, parse_help
 from strixkit.sources.box import header_from
 
 BEFORE_REBOOT = ("memory", "kernel")  # the roles that say whether a reboot is needed
+TOOLS = ("llama-quantize", "llama-imatrix", "llama-perplexity")
 LOADABLE = {"stock": gguf.STOCK_TYPES, "rocmfp4": gguf.ROCMFP4_TYPES}
 
 
@@ -50,7 +52,7 @@ class Description:
     packed: the runtime as another box has built it, instead of a build here.
     pull_later: files that the box would fetch are left to the run that fetches them on all boxes together.
     parts: path -> the box's part of such a run. wanted: a model and variant instead of those of the services.
-    sent: a file on the controller that is sent instead of being fetched.
+    sent: a file on the controller that is sent instead of being fetched. making: what `invoke quantize` makes.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class Description:
         parts: dict[str, Part] | None = None,
         wanted: Wanted | None = None,
         sent: Path | None = None,
+        making: Making | None = None,
     ) -> None:
         self.host = host
+        self.making = making
         self.pull_later = pull_later
         self.parts = parts or {}
         self.sent = sent
@@ -95,8 +99,10 @@ class Description:
             runtime: dict[str, Any] = {"builds": [builds.slug(self.host.runtime)]}
         else:
             runtime = {"runtime": self.runtime.binary, "headers": list(self.runtime.headers)}
+        asked = {"tools": [*TOOLS], "made": made_paths(self.making)} if self.making else {}
         return {
             **runtime,
+            **asked,
             "models": sorted({file.path for file in self.files.values() if file.source is None}),
             "services": sorted(self.files) if self.only is None else [],
             "known": cache.known(self.host.name),
@@ -112,7 +118,7 @@ class Description:
         distribution = self._distribution(facts)
         runtime = self._runtime(answer, facts)
         context = HostContext(self.host, facts, runtime, (), distribution=distribution)
-        context.parts, context.pull_later = self.parts, self.pull_later
+        context.parts, context.pull_later, context.making = self.parts, self.pull_later, self.making
         self._see_files(answer)
         then = self._after_reboot(context) if self.only is None else facts
         planned_on = then if self.reboot else facts
@@ -143,6 +149,7 @@ class Description:
             "services": context.services,
             "runtime": context.runtime,
             "roles": by_role,
+            "provenance": answer.get("made", []),
         }
         resources = tuple(resource for wished in by_role.values() for resource in wished)
         return Desired(
@@ -212,7 +219,15 @@ class Description:
                     raise _forgotten(key, self.host.name)
                 known = self._remember(answer)
             version = next((line for line in known["version"].splitlines() if line.startswith("version")), "")
-            return replace(state, identity=identity, version=version, capabilities=parse_help(known["help"]))
+            tools = answer.get("tools") or {}
+            return replace(
+                state,
+                identity=identity,
+                version=version,
+                capabilities=parse_help(known["help"]),
+                tools=tuple(str(name) for name in tools.get("present", [])),
+                quantize_help=str(tools.get("quantize_help", "")),
+            )
         if self.preview:
             capabilities = from_recorded(self.runtime.recorded.flags)
             return replace(state, capabilities=capabilities, recorded=True, error=error)
@@ -237,7 +252,8 @@ class Description:
             missing = file.source is None and not self.preview and not there.get("present")
             if file.origin is not None and not there.get("present"):
                 self._check_loadable(file)
-            self.files[name] = replace(file, identity=str(there.get("identity", "")), missing=missing)
+            identity, made = str(there.get("identity", "")), there.get("provenance")
+            self.files[name] = replace(file, identity=identity, missing=missing, provenance=made)
 
     def _check_loadable(self, file: ModelFile) -> None:
         """Raises InputError before anything is fetched that the runtime could not load."""

@@ -22,6 +22,7 @@ SHARED = (
     "runtime/buffers.py",
     "runtime/log.py",
     *(f"runtime/perplexity{part}.py" for part in ("", "_command", "_faults", "_progress")),
+    "runtime/quantize.py",
     *(f"rehearsal/{name}.py" for name in ("__init__", "arguments", "build", "child", "errors", "model")),
     *(f"rehearsal/{name}.py" for name in ("server", "sources")),
 )

@@ -52,12 +52,13 @@ class Command(NamedTuple):
 class Ended(NamedTuple):
     """How it ended. result: systemd's word (success, exit-code, signal, oom-kill, timeout, ...), or `stopped`.
 
-    status: of the exit, or the number of the signal. lines: the last ones that it wrote.
+    status: of the exit, or the number of the signal. lines: the last ones that it wrote. seconds: that it ran.
     """
 
     result: str
     status: int
     lines: "List[str]"
+    seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -141,7 +142,12 @@ def follow(name: str, output: Output, watch: Watch, say: Progress, tick: "Option
     clear(name)
     # A unit that somebody has stopped is inactive, or forgotten, and says `success`.
     result = state.get("Result", "") if state.get("ActiveState") in ("active", "failed") else "stopped"
-    return Ended(result, int(state.get("ExecMainStatus", "0") or 0), list(lines))
+    return Ended(result, int(state.get("ExecMainStatus", "0") or 0), list(lines), _seconds(state))
+
+
+def _seconds(state: "Dict[str, str]") -> float:
+    begin, end = (state.get("ExecMain%sTimestampMonotonic" % name, "") for name in ("Start", "Exit"))
+    return max(0, int(end) - int(begin)) / 1e6 if begin.isdigit() and end.isdigit() else 0.0
 
 
 def _take(data: bytes, lines: "Deque[str]", watch: Watch) -> "Tuple[bytes, str]":
@@ -199,7 +205,8 @@ def units(pattern: str) -> "List[str]":
 
 
 def _show(name: str) -> "Dict[str, str]":
-    wanted = "--property=ActiveState,SubState,Result,ExecMainStatus"
+    wanted = "--property=ActiveState,SubState,Result,ExecMainStatus,"
+    wanted += "ExecMainStartTimestampMonotonic,ExecMainExitTimestampMonotonic"
     done = subprocess.run(["systemctl", "show", wanted, "--", name], stdin=subprocess.DEVNULL, capture_output=True)
     return dict(line.split("=", 1) for line in done.stdout.decode().splitlines() if "=" in line)
 

@@ -58,6 +58,14 @@ def facts(request: Request) -> Dict[str, Any]:
         from strixkit.remote.agent.build import question
 
         answer["builds"] = question.for_facts([str(name) for name in request["builds"]], known)
+    if request.get("tools"):
+        from strixkit.remote.agent import tools
+
+        binaries = [answer.get("runtime"), *(item.get("binary") for item in answer.get("builds", []))]
+        for binary in [item for item in binaries if item and item.get("present")]:
+            binary["tools"] = tools.of(binary["binary"], [str(name) for name in request["tools"]])
+    if request.get("made"):
+        answer["made"] = made({"paths": request["made"]})
     services = [str(name) for name in request.get("services", [])]
     what = "what the services hold"
     answer["services"] = within(FACTS_SECONDS, lambda: {name: held(name) for name in services}, what)
@@ -263,6 +271,13 @@ def evaluations(request: Request) -> Any:
     return evaluate.outputs(request)
 
 
+def made(request: Request) -> Any:
+    """The provenance of files that were made; see agent/make/question.py."""
+    from strixkit.remote.agent.make import question
+
+    return question.made(request)
+
+
 REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "facts": facts,
     "examine": examine,
@@ -287,6 +302,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "evaluations": evaluations,
     "swarm": swarm,
     "share": share,
+    "made": made,
 }
 
 

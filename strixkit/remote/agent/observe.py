@@ -31,6 +31,7 @@ from strixkit.remote.agent.boot import observe as boot
 from strixkit.remote.agent.build import question as builds
 from strixkit.remote.agent.fetch import question as fetches
 from strixkit.remote.agent.machine import Machine
+from strixkit.remote.agent.make import question as making
 
 Question = Dict[str, Any]
 Answer = Dict[str, Any]
@@ -171,6 +172,7 @@ SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
     "builds": builds.builds,
     "download": fetches.download,
     "evaluation": evaluate.question,
+    "product": making.product,
 }
 
 
@@ -223,7 +225,7 @@ def answer_all(questions: List[Question]) -> List[Answer]:
 
 def lasting(questions: List[Question], answers: List[Answer]) -> List[Answer]:
     """Answers as JSON has them, without what changes by itself and is no reason to plan again."""
-    passing = {"download": fetches.PASSING, "evaluation": evaluate.PASSING}
+    passing = {"download": fetches.PASSING, "evaluation": evaluate.PASSING, "product": making.PASSING}
     return [
         {key: value for key, value in answer.items() if key not in passing.get(str(question["ask"]), ())}
         for question, answer in zip(questions, json.loads(json.dumps(answers)))

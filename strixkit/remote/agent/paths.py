@@ -15,6 +15,7 @@ PROBE = STATE + "/probe.json"  # the newest run of strix-probe on each backend
 BUILDS = STATE + "/builds"  # one folder for each finished build, immutable, named by its id
 BUILD_CACHE = "/var/cache/strixkit/build"  # of the user that compiles: mirrors, work folders, ccache
 INCOMING = STATE + "/incoming"  # one folder for each file that is being fetched, named by its sha256
+MADE = STATE + "/made"  # what tools of the runtime have made, each with its provenance beside it
 PACKS = "/var/cache/strixkit/packs"  # builds as one file, on the way to other boxes
 LOCAL_FACTS = "/etc/strixkit/facts.d"
 CREDENTIALS = "/etc/strixkit/credentials"

@@ -101,6 +101,11 @@ def model(path: str, known: List[str]) -> Dict[str, Any]:
         return {"path": path, "present": False}
     identity = "%s:%d:%d:%d" % (path, info.st_size, info.st_mtime_ns, info.st_ino)
     answer: Dict[str, Any] = {"path": path, "present": True, "size": info.st_size, "identity": identity}
+    from strixkit.remote.agent.make import work
+
+    record = work.provenance(path)
+    if record:
+        answer["provenance"] = record
     if identity in known:
         return answer
     from strixkit.planner import gguf

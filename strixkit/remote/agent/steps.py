@@ -33,6 +33,7 @@ from strixkit.remote.agent.build.step import build
 from strixkit.remote.agent.build.unpack import unpack_build
 from strixkit.remote.agent.evaluate import drop_logits, evaluate
 from strixkit.remote.agent.fetch.step import fetch
+from strixkit.remote.agent.make.step import make
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
 
@@ -194,6 +195,7 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "evaluate": evaluate,
     "drop_logits": drop_logits,
     "fetch": fetch,
+    "make": make,
     "verify_model": models_steps.verify_model,
     "remove_model": models_steps.remove_model,
     **boot.STEPS,

@@ -48,7 +48,7 @@ def test_faults(directory: Path, old: str, new: str, said: str) -> None:
     path = directory / "models/qwen3.6-27b-mtp.yaml"
     text = path.read_text()
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match=r"^profiles/models/qwen3\.6-27b-mtp\.yaml:\d+: ") as caught:
         load_model("qwen3.6-27b-mtp", directory)
     assert said in str(caught.value)

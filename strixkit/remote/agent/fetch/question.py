@@ -22,11 +22,11 @@ def download(question: "Dict[str, Any]") -> Answer:
     path, here, size = str(question["path"]), folder.of(question["sha256"]), int(question["size"])
     answer: Answer = {"exists": False, "type": "", "size": 0, "sha256": ""}
     if os.path.lexists(path):
-        answer.update(exists=True, **_described(path))
+        answer.update(exists=True, **described(path))
     have = pieces.total(recorded(here, size), size)
     running = os.path.isdir(here) and unit.at_work(os.path.basename(here))
     free = store.free_bytes(paths.INCOMING)
-    lacks = max(0, size - _allocated(here) - free)
+    lacks = max(0, size - allocated(here) - free)
     if lacks:
         from strixkit.remote.agent import models
 
@@ -34,7 +34,7 @@ def download(question: "Dict[str, Any]") -> Answer:
     return dict(answer, have_bytes=have, running=running, free_bytes=free, lacks_bytes=lacks)
 
 
-def _allocated(here: str) -> int:
+def allocated(here: str) -> int:
     """Bytes of the disk that the data has already: all of them, from the start of a fetch on."""
     try:
         return os.lstat(os.path.join(here, store.DATA)).st_blocks * 512
@@ -42,7 +42,8 @@ def _allocated(here: str) -> int:
         return 0
 
 
-def _described(path: str) -> Answer:
+def described(path: str) -> Answer:
+    """Type of what lies at a path, and of a file its size and recorded hash."""
     from strixkit.remote.agent.observe import TYPES
 
     try:

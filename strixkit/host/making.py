@@ -1,0 +1,169 @@
+"""What `invoke quantize` starts from: a model's recipe, and its sources as files that the box has or gets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from strixkit.config.catalogue import Model, load_model, model_names
+from strixkit.config.evaluation import HeldOut
+from strixkit.config.hub import endpoint, file_url
+from strixkit.config.lock import load_lock
+from strixkit.config.names import unknown_name
+from strixkit.config.recipe import SPLIT, Recipe, file_name
+from strixkit.config.source import ModelSource
+from strixkit.errors import InputError
+from strixkit.host import cache
+from strixkit.host.context import MODELS, STATE, Origin
+from strixkit.host.heldout import text
+
+TEXTS = f"{STATE}/texts"
+MADE = f"{STATE}/made"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that something is made of. Size in bytes; text: where it is from, for people.
+
+    source: a file on the controller that is sent. origin: where the box fetches it. Neither: it is on the box.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    text: str
+    source: str | None = None
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class Making:
+    """Variants of a model that are to be made. unlocked: files of a hub of which lock.yaml does not say what they are.
+
+    source: the parts of the model to start from. texts: what the importance matrix is measured on.
+    """
+
+    model: str
+    entry: Model
+    recipe: Recipe
+    variants: tuple[str, ...]
+    source: tuple[Input, ...] = ()
+    texts: tuple[Input, ...] = ()
+    unlocked: tuple[str, ...] = ()
+
+    @property
+    def with_imatrix(self) -> bool:
+        """Whether one of the variants needs it."""
+        return any(self.recipe.variants[name].imatrix for name in self.variants)
+
+
+def made_paths(making: Making) -> list[str]:
+    """Where the files of a run come to lie, in the order in which they are made."""
+    names = [making.entry.variants[name].file for name in making.variants]
+    if making.with_imatrix and making.recipe.imatrix is not None:
+        names = [making.recipe.imatrix.calibration.file, making.recipe.imatrix.file, *names]
+    return [f"{MADE}/{name}" for name in names]
+
+
+class _UnlockedError(Exception):
+    """A file of the hub is not locked."""
+
+
+def making(model: str, variant: str | None) -> Making:
+    """What is to be made of a model: a variant, or all that its recipe makes. Raises InputError."""
+    entry = load_model(model)
+    if entry.recipe is None:
+        known = [name for name in model_names() if load_model(name).recipe is not None]
+        raise InputError(f"model {model} has no recipe", hint=f"--model: one of {', '.join(known)}")
+    if variant is not None and variant not in entry.recipe.variants:
+        raise unknown_name("variant of the recipe", variant, entry.recipe.variants)
+    variants = (variant,) if variant is not None else tuple(entry.recipe.variants)
+    made = Making(model, entry, entry.recipe, variants)
+    unlocked: list[str] = []
+    source = _all(entry.recipe.source, unlocked)
+    texts: list[Input] = []
+    if made.with_imatrix and entry.recipe.imatrix is not None:
+        texts = _texts(entry.recipe.imatrix.calibration.texts, unlocked)
+    return replace(made, source=tuple(_named(source)), texts=tuple(texts), unlocked=tuple(unlocked))
+
+
+def _all(sources: Sequence[ModelSource], unlocked: list[str]) -> list[Input]:
+    found = []
+    for source in sources:
+        try:
+            found.append(_input(source))
+        except _UnlockedError as error:
+            unlocked.append(str(error))
+    return found
+
+
+def _texts(texts: Sequence[HeldOut], unlocked: list[str]) -> list[Input]:
+    found: list[Input] = []
+    for number, wish in enumerate(texts, 1):
+        if wish.source is not None:
+            for item in _all([wish.source], unlocked):
+                name = PurePosixPath(file_name(wish.source))
+                place = item.path or f"{TEXTS}/{name.stem}-{item.sha256[:12]}{name.suffix}"
+                found.append(replace(item, path=place))
+            continue
+        kept = text(f"calibration {number}", wish)
+        path = f"{TEXTS}/calibration-{number}-{kept.sha256[:12]}.txt"
+        found.append(Input(path, kept.sha256, kept.size, kept.origin, str(kept.path)))
+    return found
+
+
+def _input(source: ModelSource) -> Input:
+    """The file of a source; its path is empty where it has none on the box yet. Raises InputError, _UnlockedError."""
+    if source.hub is not None:
+        locked = load_lock().file(source.hub)
+        if locked is None:
+            raise _UnlockedError(f"{source.hub.file} of {source.hub.repo}")
+        commit, item = locked
+        url = file_url(endpoint(), source.hub.repo, commit, source.hub.file)
+        where = f"{source.hub.repo} at {commit[:12]}"
+        return Input("", item.sha256, item.size_bytes, where, origin=Origin(url, True, where))
+    if source.controller is not None:
+        return _sent(source, Path(source.controller).expanduser())
+    if source.sha256 is None or source.size_bytes is None:
+        raise InputError(
+            f"{source.box or source.url} is a source of a recipe and needs its sha256 and its size_bytes",
+            hint="beside it in profiles/models/, from sha256sum and stat -c %s",
+        )
+    if source.url is not None:
+        where = source.url.partition("?")[0]
+        return Input("", source.sha256, source.size_bytes, where, origin=Origin(source.url, False, where))
+    return Input(source.box or "", source.sha256, source.size_bytes, "a file of the box")
+
+
+def _sent(source: ModelSource, local: Path) -> Input:
+    if not local.is_file():
+        hint = "invoke demo makes the tiny one" if local.name == "tiny.gguf" else "is the path right?"
+        raise InputError(f"{local}, the source of a recipe, is not on this machine", hint=hint)
+    found = cache.sha256(local)
+    if source.sha256 not in (None, found):
+        raise InputError(f"{local} has sha256 {found}, wanted {source.sha256}")
+    return Input("", found, local.stat().st_size, "the controller", str(local))
+
+
+def _named(parts: Sequence[Input]) -> list[Input]:
+    """With their places on the box. Parts find each other by their names, so all have the hash of all in theirs."""
+    digest = hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest()[:12]
+    if len(parts) == 1:
+        digest = parts[0].sha256[:12]
+    found = []
+    for part in parts:
+        name = _base(part)
+        match = SPLIT.fullmatch(name)
+        if match is None:
+            name = f"{PurePosixPath(name).stem}-{digest}.gguf"
+        else:
+            name = f"{match['stem']}-{digest}-{match['number']}-of-{match['count']}.gguf"
+        found.append(part if part.path else replace(part, path=f"{MODELS}/{name}"))
+    return found
+
+
+def _base(part: Input) -> str:
+    place = part.path or part.source or (part.origin.url.partition("?")[0] if part.origin else "")
+    return place.rpartition("/")[2]
