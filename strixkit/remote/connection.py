@@ -20,6 +20,7 @@ from strixkit.remote.ssh_config import hops
 from strixkit.remote.target import Target
 
 START_SECONDS = 60
+KEEPALIVE_SECONDS = 5
 # Without a handler Python prints what paramiko logs, and that is a traceback for each connection that breaks.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
@@ -87,6 +88,8 @@ def _open(host: str, hop: Hop, gateway: Connection | None, *, login: bool) -> Co
         )
         connection.client = client
         connection.open()
+        # A box that has booted again says at the next packet that it knows nothing of this connection.
+        connection.transport.set_keepalive(KEEPALIVE_SECONDS)
     except BaseException as error:
         said = proxy.said() if proxy else ""
         client.close()
