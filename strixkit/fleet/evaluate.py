@@ -11,20 +11,18 @@ from strixkit.config.catalogue import Model, load_model
 from strixkit.config.evaluation import Card, Evaluation
 from strixkit.config.host import Host, Service
 from strixkit.config.profiles import load_profile
-from strixkit.config.recipe import file_name
 from strixkit.engine.converge import converge
 from strixkit.engine.events import Emit
 from strixkit.engine.values import Job
 from strixkit.errors import InputError, RemoteError, StrixError
 from strixkit.fleet.verbs import Access, open_host, who
 from strixkit.host import heldout
-from strixkit.host.context import MODELS, STATE, RuntimeState
+from strixkit.host.context import RuntimeState
 from strixkit.host.files import model_file
 from strixkit.host.judging import BASE, Candidate, Judging, Wish
+from strixkit.host.making import MADE, sources
 from strixkit.runtime.evaluated import Claimed, Evaluated, File, OnText
 from strixkit.runtime.perplexity import Run, parse_divergence, parse_perplexity
-
-MADE = f"{STATE}/made"
 
 
 def wish(
@@ -84,15 +82,12 @@ def _base(host: Host, model_name: str, model: Model, name: str) -> Candidate:
             f"model {model_name} has no recipe, so nobody knows what its variants are made from",
             hint="--base NAME, or the path of a file on the box",
         )
-    source = model.recipe.source[0]
-    file, missing = file_name(source), f"invoke quantize --host {host.name} --model {model_name} fetches it; or --base"
-    if source.box is not None:
-        return Candidate(file, (source.box,), missing)
-    if source.controller is not None:
-        service = Service(profile="", model=model_name, source=source)
-        sent = model_file(host.name, service, model, model.default_variant)
-        return Candidate(file, (sent.path,), missing, sent)
-    return Candidate(file, (f"{MADE}/{file}", f"{MODELS}/{file}"), missing)
+    parts, unlocked = sources(model.recipe)
+    if unlocked:
+        raise InputError(f"lock.yaml does not say which file {unlocked[0]} is", hint=f"invoke lock --only {model_name}")
+    file = parts[0]
+    missing = f"invoke quantize --host {host.name} --model {model_name} fetches it; or --base names another file"
+    return Candidate(PurePosixPath(file.path).name, (file.path,), missing, file if file.source else None)
 
 
 def evaluate(host: Host, access: Access, emit: Emit, asked: Wish, *, model: str, hold_at: str = "") -> Evaluated:

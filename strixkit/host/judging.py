@@ -14,9 +14,10 @@ from strixkit.config.host import Host
 from strixkit.config.runtimes import PackageRuntime
 from strixkit.engine.values import Desired
 from strixkit.errors import InputError
-from strixkit.host.context import STATE, USER, ModelFile, RuntimeState, environment_of
+from strixkit.host.context import USER, RuntimeState, environment_of
 from strixkit.host.describe import LOADABLE, Description
 from strixkit.host.heldout import Text
+from strixkit.host.making import TEXTS, Input
 from strixkit.host.sandbox import sandbox
 from strixkit.planner import gguf
 from strixkit.resources.artifact import Artifact
@@ -26,7 +27,6 @@ from strixkit.resources.evaluation import EVALUATIONS, Evaluation, NoLogits
 from strixkit.resources.packages import Packages
 from strixkit.runtime.perplexity_command import PROGRAM, Settings, logits_bytes, most_chunks
 
-TEXTS = f"{STATE}/texts"
 CACHE = "strixkit/evaluate"  # compiled shaders, below /var/cache
 BASE = "(base)"
 TOKENIZER = ("model", "pre", "tokens", "merges")
@@ -44,7 +44,7 @@ class Candidate:
     name: str
     paths: tuple[str, ...]
     missing: str
-    sent: ModelFile | None = None
+    sent: Input | None = None
 
 
 @dataclass(frozen=True)

@@ -81,12 +81,17 @@ def making(model: str, variant: str | None) -> Making:
         raise unknown_name("variant of the recipe", variant, entry.recipe.variants)
     variants = (variant,) if variant is not None else tuple(entry.recipe.variants)
     made = Making(model, entry, entry.recipe, variants)
-    unlocked: list[str] = []
-    source = _all(entry.recipe.source, unlocked)
+    source, unlocked = sources(entry.recipe)
     texts: list[Input] = []
     if made.with_imatrix and entry.recipe.imatrix is not None:
         texts = _texts(entry.recipe.imatrix.calibration.texts, unlocked)
-    return replace(made, source=tuple(_named(source)), texts=tuple(texts), unlocked=tuple(unlocked))
+    return replace(made, source=tuple(source), texts=tuple(texts), unlocked=tuple(unlocked))
+
+
+def sources(recipe: Recipe) -> tuple[list[Input], list[str]]:
+    """The parts of the model that a recipe starts from, and those that are not locked. Raises InputError."""
+    unlocked: list[str] = []
+    return _named(_all(recipe.source, unlocked)), unlocked
 
 
 def _all(sources: Sequence[ModelSource], unlocked: list[str]) -> list[Input]:
@@ -139,7 +144,7 @@ def _input(source: ModelSource) -> Input:
 
 def _sent(source: ModelSource, local: Path) -> Input:
     if not local.is_file():
-        hint = "invoke demo makes the tiny one" if local.name == "tiny.gguf" else "is the path right?"
+        hint = "invoke demo makes the tiny one" if local.name.startswith("tiny") else "is the path right?"
         raise InputError(f"{local}, the source of a recipe, is not on this machine", hint=hint)
     found = cache.sha256(local)
     if source.sha256 not in (None, found):
