@@ -464,15 +464,16 @@ def quantize(
         from strixkit.display.made import document, lines
         from strixkit.display.result import dump, summary
         from strixkit.errors import InputError
-        from strixkit.fleet import quantize as making
+        from strixkit.fleet import quantize as verbs
         from strixkit.fleet.run import Report
+        from strixkit.host.making import making
 
         if not model:
             raise InputError("no model is named", hint="--model NAME; those of profiles/models/ that have a recipe")
         item, access = cli.one(host, inventory), cli.access(prompt_sudo_password)
+        wanted = making(model, variant or None)
         with renderer(quiet=json) as emit:
-            verb = making.plan if plan else making.quantize
-            found = verb(item, access, emit, model=model, variant=variant or None)
+            found = (verbs.plan if plan else verbs.quantize)(item, access, emit, wanted)
         code = 0 if found.outcome.ok or plan else 1
         if json:
             print(dump(document(found)))

@@ -14,7 +14,7 @@ from strixkit.engine.values import Job, Outcome
 from strixkit.errors import RemoteError
 from strixkit.fleet.verbs import Access, open_host, who
 from strixkit.host.describe import Description
-from strixkit.host.making import made_paths, making
+from strixkit.host.making import Making, made_paths
 from strixkit.host.provenance import Provenance
 
 ROLES = ("base", "runtime", "quantize")
@@ -28,10 +28,9 @@ class Made:
     files: tuple[Provenance, ...]
 
 
-def quantize(host: Host, access: Access, emit: Emit, *, model: str, variant: str | None, hold_at: str = "") -> Made:
+def quantize(host: Host, access: Access, emit: Emit, wanted: Making, *, hold_at: str = "") -> Made:
     """Make what is missing, or is made of something else. Raises StrixError; nothing was touched then."""
-    wanted = making(model, variant)
-    what = f"quantize {model}" + (f", {variant}" if variant else "")
+    what = f"quantize {wanted.model}: {', '.join(wanted.variants)}"
     with closing(open_host(host, access)) as session:
         outcome = converge(session, Description(host, only=ROLES, making=wanted), Job(who(), what, hold_at), emit)
         answer = outcome.shown.get("provenance", [])
@@ -40,9 +39,8 @@ def quantize(host: Host, access: Access, emit: Emit, *, model: str, variant: str
         return Made(outcome, _read(host.name, answer))
 
 
-def plan(host: Host, access: Access, emit: Emit, *, model: str, variant: str | None) -> Made:
+def plan(host: Host, access: Access, emit: Emit, wanted: Making) -> Made:
     """What there is to do; nothing is touched. Raises StrixError."""
-    wanted = making(model, variant)
     with closing(open_host(host, access)) as session:
         desired, found = look(session, Description(host, only=ROLES, making=wanted), emit, only=True)
         notes = [*desired.notes, *desired.lacks]

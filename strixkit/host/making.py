@@ -71,9 +71,12 @@ class _UnlockedError(Exception):
     """A file of the hub is not locked."""
 
 
-def making(model: str, variant: str | None) -> Making:
-    """What is to be made of a model: a variant, or all that its recipe makes. Raises InputError."""
-    entry = load_model(model)
+def making(model: str, variant: str | None, entry: Model | None = None) -> Making:
+    """What is to be made of a model: a variant, or all that its recipe makes. Raises InputError.
+
+    entry: instead of the catalogue's.
+    """
+    entry = entry or load_model(model)
     if entry.recipe is None:
         known = [name for name in model_names() if load_model(name).recipe is not None]
         raise InputError(f"model {model} has no recipe", hint=f"--model: one of {', '.join(known)}")
