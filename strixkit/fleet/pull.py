@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from strixkit.config.host import Host
@@ -14,8 +14,9 @@ from strixkit.engine.events import Emit, Event
 from strixkit.engine.values import Job, Outcome
 from strixkit.errors import ConnectError, DeniedError, StrixError
 from strixkit.fleet.run import Failure, Report, each
+from strixkit.fleet.sessions import Sessions
 from strixkit.fleet.swarm import Seen, Sources, give, plan_sources, survey
-from strixkit.fleet.verbs import Access, open_host, who
+from strixkit.fleet.verbs import Access, who
 from strixkit.host.context import ModelFile
 from strixkit.host.describe import Description
 from strixkit.host.files import Wanted
@@ -55,19 +56,20 @@ def pull(run: Pull) -> list[Report]:
     done: dict[str, Report] = {}
     todo, before = list(run.hosts), None
     for _ in range(MOST_ROUNDS):
-        parts: Parts = {}
-        if run.share and run.sent is None:
-            boxes, silent = _look(run, todo, wanted_files(todo, run.wanted))
-            # Who did not say what it has takes no part: alone it would fetch what others have.
-            done |= {name: Report(Outcome(name, error=item.text), item.exit_code) for name, item in silent.items()}
-            todo = [host for host in todo if host.name not in silent]
-            answered = frozenset(box.host.name for box in boxes)
-            if not todo or answered == before:
-                break  # nobody has vanished or come back, so the same would fail once more
-            before = answered
-            parts = _together(run, todo, boxes)
-        for report in each(todo, lambda host, parts=parts: _one(run, host, parts.get(host.name))):  # type: ignore[misc]
-            done[report.outcome.host] = report
+        with Sessions(run.access) as sessions:
+            parts: Parts = {}
+            if run.share and run.sent is None:
+                boxes, silent = _look(run, todo, wanted_files(todo, run.wanted), sessions)
+                # Who did not say what it has takes no part: alone it would fetch what others have.
+                done |= {name: Report(Outcome(name, error=item.text), item.exit_code) for name, item in silent.items()}
+                todo = [host for host in todo if host.name not in silent]
+                answered = frozenset(box.host.name for box in boxes)
+                if not todo or answered == before:
+                    break  # nobody has vanished or come back, so the same would fail once more
+                before = answered
+                parts = _together(run, todo, boxes, sessions)
+            for report in each(todo, partial(_one, run, sessions, parts)):
+                done[report.outcome.host] = report
         todo = [host for host in todo if done[host.name].outcome.applied and not done[host.name].outcome.ok]
         if not todo or not parts:
             break
@@ -75,23 +77,25 @@ def pull(run: Pull) -> list[Report]:
     return [done[host.name] for host in run.hosts]
 
 
-def _one(run: Pull, host: Host, parts: dict[str, Part] | None) -> Outcome:
+def _one(run: Pull, sessions: Sessions, parts: Parts, host: Host) -> Outcome:
     """One host. When its connection is lost and it is back soon, it goes on with its part, for which others wait."""
-    description = Description(host, only=ROLES, wanted=run.wanted, sent=run.sent, parts=parts)
+    own = parts.get(host.name)
+    description = Description(host, only=ROLES, wanted=run.wanted, sent=run.sent, parts=own)
     deadline = 0.0
     while True:
         try:
-            with closing(open_host(host, run.access)) as session:
-                return converge(session, description, Job(who(), "pull"), run.emit)
+            return converge(sessions.of(host), description, Job(who(), "pull"), run.emit)
         except ConnectError as error:
             deadline = deadline or time.monotonic() + BACK_SECONDS
-            if not parts or isinstance(error, DeniedError) or time.monotonic() > deadline:
+            if not own or isinstance(error, DeniedError) or time.monotonic() > deadline:
                 raise
             run.emit(Event(host.name, "note", f"{error.message}; trying again, since others wait for its part"))
-            time.sleep(PAUSE_SECONDS)
+        finally:
+            sessions.drop(host)
+        time.sleep(PAUSE_SECONDS)
 
 
-def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen]) -> Parts:
+def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen], sessions: Sessions) -> Parts:
     """Each host's parts. Boxes that have a file serve it from now on."""
     files = wanted_files(hosts, run.wanted)
     parts: Parts = {}
@@ -100,7 +104,7 @@ def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen]) -> Parts:
         part = next((sources.part for sources in found.values() if sources.part), None)
         if part is None:
             continue
-        silent = give(file, boxes, part, run.access, run.emit)
+        silent = give(file, boxes, part, sessions, run.emit)
         if silent:
             rest = [box for box in boxes if box.host.name not in silent]
             found = plan_sources(file, rest, names, port=PORT + number)
@@ -114,7 +118,8 @@ def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen]) -> Parts:
 def sources_of(run: Pull) -> dict[str, list[str]]:
     """For a plan: host -> where each file comes from that it lacks."""
     files = wanted_files(run.hosts, run.wanted)
-    boxes, _ = _look(run, run.hosts, files)
+    with Sessions(run.access) as sessions:
+        boxes, _ = _look(run, run.hosts, files, sessions)
     lines: dict[str, list[str]] = {}
     for file, names in files.values():
         for name, sources in plan_sources(file, boxes, names).items():
@@ -157,7 +162,7 @@ def wanted_files(hosts: Sequence[Host], wanted: Wanted | None) -> Files:
     return found
 
 
-def _look(run: Pull, hosts: Sequence[Host], files: Files) -> tuple[list[Seen], dict[str, Failure]]:
+def _look(run: Pull, hosts: Sequence[Host], files: Files, sessions: Sessions) -> tuple[list[Seen], dict[str, Failure]]:
     """What the hosts have, and which of them gave no answer.
 
     The other known hosts are asked only for what one of these lacks; their silence is a note.
@@ -165,14 +170,14 @@ def _look(run: Pull, hosts: Sequence[Host], files: Files) -> tuple[list[Seen], d
     wanted = [file for file, _ in files.values()]
     if not wanted:
         return [], {}
-    answers = dict(zip((host.name for host in hosts), survey(hosts, wanted, run.access), strict=True))
+    answers = dict(zip((host.name for host in hosts), survey(hosts, wanted, sessions), strict=True))
     boxes = [answer for answer in answers.values() if isinstance(answer, Seen)]
     silent = {name: answer for name, answer in answers.items() if isinstance(answer, Failure)}
     named = {host.name for host in hosts}
     rest = list({host.name: host for host in run.known if host.name not in named}.values())
     if not rest or all(holding.complete for box in boxes for holding in box.files.values()):
         return boxes, silent
-    for host, answer in zip(rest, survey(rest, wanted, run.access), strict=True):
+    for host, answer in zip(rest, survey(rest, wanted, sessions), strict=True):
         if isinstance(answer, Failure):
             text = f"not asked whether it has the files: {answer.text.splitlines()[0]}"
             run.emit(Event(host.name, "note", text))

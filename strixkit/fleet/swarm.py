@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from strixkit.config.host import Host
 from strixkit.engine.events import Emit, Event
 from strixkit.errors import RemoteError
 from strixkit.fleet.run import Failure, ask_each
-from strixkit.fleet.verbs import Access, open_host
+from strixkit.fleet.sessions import Sessions
 from strixkit.host.context import ModelFile
 from strixkit.host.swarm import PORT, Holding, assign, parse_ranges, pieces_of, ranges
 from strixkit.resources.download import Part, Peer
@@ -52,13 +51,16 @@ class Sources:
         return f"{self.share * 100:.0f} % from {origin}, the rest from {', '.join(self.others)}, so that it comes once"
 
 
-def survey(hosts: Sequence[Host], files: Iterable[ModelFile], access: Access) -> list[Seen | Failure]:
+def survey(hosts: Sequence[Host], files: Iterable[ModelFile], sessions: Sessions) -> list[Seen | Failure]:
     """Ask each host what it has of the files."""
     wanted = [{"path": file.path, "sha256": file.sha256, "size": file.size} for file in files]
 
     def one(host: Host) -> Seen:
-        with closing(open_host(host, access)) as session:
-            return seen(host, session.request("swarm", files=wanted), wanted)
+        try:
+            return seen(host, sessions.of(host).request("swarm", files=wanted), wanted)
+        except BaseException:
+            sessions.drop(host)
+            raise
 
     return ask_each(hosts, one)
 
@@ -113,20 +115,12 @@ def plan_sources(
     return found
 
 
-def give(file: ModelFile, boxes: Sequence[Seen], part: Part, access: Access, emit: Emit) -> list[str]:
+def give(file: ModelFile, boxes: Sequence[Seen], part: Part, sessions: Sessions, emit: Emit) -> list[str]:
     """Let the boxes that have a file serve it to those that know the secret. Returns the names of those that do not."""
+    wanted = {"path": file.path, "sha256": file.sha256, "size": file.size, "seconds": IDLE_SECONDS}
 
     def one(host: Host) -> None:
-        with closing(open_host(host, access)) as session:
-            session.request(
-                "share",
-                path=file.path,
-                sha256=file.sha256,
-                size=file.size,
-                port=part.port,
-                secret=part.secret,
-                seconds=IDLE_SECONDS,
-            )
+        sessions.of(host).request("share", port=part.port, secret=part.secret, **wanted)
 
     assert file.sha256 is not None
     holders = [box.host for box in boxes if box.files[file.sha256].complete]

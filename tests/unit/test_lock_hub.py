@@ -173,7 +173,8 @@ def test_one_file_that_is_not_there_keeps_the_whole_entry(checkout: Checkout, hu
         f"ours    main  111111111111 -> 222222222222  not resolved: stays as it is, locked 2026-01-02 {days()}",
         f"theirs  main  111111111111 -> 222222222222  not resolved: stays as it is, locked 2026-01-02 {days()}",
         "not resolved: ours, theirs: owner/name has no t.gguf at 222222222222; it is there as 'q4/t.gguf'",
-        "  next: in the model's file: source: {hub: {repo: owner/name, file: 'q4/t.gguf'}}; then invoke lock --only ours,theirs",
+        "  next: in the model's file: source: {hub: {repo: owner/name, file: 'q4/t.gguf'}}; "
+        "then invoke lock --only ours,theirs",
         "lock.yaml: unchanged",
     ]
 
