@@ -11,11 +11,10 @@ from strixkit.runtime.perplexity import Run
 
 @dataclass(frozen=True)
 class File:
-    """A model's file on the box. made: how it came about, for people; empty where nobody knows."""
+    """A model's file on the box."""
 
     path: str
     sha256: str
-    made: str = ""
 
 
 @dataclass(frozen=True)
