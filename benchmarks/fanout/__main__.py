@@ -100,12 +100,12 @@ def measure(hub: Hub, folder: Path, boxes: Boxes, wanted: Sequence[str]) -> Resu
 def run(hub: Hub, fetch: Callable[[], object]) -> Run:
     """One fetch by all boxes, and what the origin saw of it."""
     hub.requests.clear()
-    begun = time.monotonic()
+    load, begun = os.getloadavg()[0], time.monotonic()
     fetch()
     ended = time.monotonic()
     given = [one for one in hub.requests if one.file == FILE and one.sent]
     first, last = min(one.begun for one in given), max(one.sent_at for one in given)
-    return Run(ended - begun, hub.bytes_sent(FILE) / SIZE, first - begun, last - first, ended - last)
+    return Run(ended - begun, hub.bytes_sent(FILE) / SIZE, first - begun, last - first, ended - last, load)
 
 
 @contextmanager

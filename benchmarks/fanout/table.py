@@ -14,7 +14,7 @@ class Run:
     """One fetch by all boxes. seconds: of the whole command. origin: bytes that the origin sent, by the file's size.
 
     before, during, after: seconds until the first request that the origin gives bytes for, until its last byte, and
-    until the command ends; None: not looked at.
+    until the command ends. load: average of the last minute just before. None: not looked at.
     """
 
     seconds: float
@@ -22,6 +22,7 @@ class Run:
     before: float | None = None
     during: float | None = None
     after: float | None = None
+    load: float | None = None
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Result:
 def middle(runs: Sequence[Run]) -> Run:
     """The one of median seconds, with the most bytes that the origin sent in any."""
     best = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
-    return Run(best.seconds, max(run.origin for run in runs), best.before, best.during, best.after)
+    return Run(best.seconds, max(run.origin for run in runs), best.before, best.during, best.after, best.load)
 
 
 def keep(results: Sequence[Result], saved: Sequence[dict[str, Any]]) -> None:
@@ -70,10 +71,16 @@ def table(results: Sequence[Result]) -> str:
             run = one.tools.get(tool)
             cells += [f"{run.seconds:.1f} ({run.seconds / one.ideal:.2f})", f"{run.origin:.2f}"] if run else ["", ""]
         lines.append(f"| {one.boxes} | {one.link / 1e6:.0f} | {one.ideal:.1f} | {' | '.join(cells)} |")
-    lines += ["", "Of strixkit's seconds: before the origin is asked, until its last byte, and after that", ""]
-    lines += ["| boxes | before | fetch | after |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "Of strixkit's seconds: before the origin is asked, until its last byte, after that; the machine's load",
+        "",
+    ]
+    lines += ["| boxes | before | fetch | after | load |", "|---|---|---|---|---|"]
     for one in results:
         run = one.tools.get("strixkit")
         if run and run.before is not None:
-            lines.append(f"| {one.boxes} | {run.before:.1f} | {run.during:.1f} | {run.after:.1f} |")
+            lines.append(
+                f"| {one.boxes} | {run.before:.1f} | {run.during:.1f} | {run.after:.1f} | {run.load or 0:.0f} |"
+            )
     return "\n".join(lines) + "\n"
