@@ -143,7 +143,11 @@ class Judging(Description):
                     reason=f"{text.name}: {text.origin}",
                 )
             )
-        made = [item for text in self.wish.texts for item in self._on_text(text, runtime, found, boxed, vocabulary)]
+        made: list[tuple[Run, Evaluation]] = []
+        for text in self.wish.texts:
+            before = tuple((item.run, item.needs) for run, item in made if run.variant == BASE)
+            needs = logits_bytes(vocabulary, most_chunks(text.size, self.wish.chunks))
+            made += self._on_text(text, runtime, found, boxed, needs=needs, before=before)
         self.runs = tuple(run for run, _ in made)
         resources += [resource for _, resource in made]
         if not self.wish.keep:
@@ -154,7 +158,14 @@ class Judging(Description):
         return resources
 
     def _on_text(
-        self, text: Text, runtime: RuntimeState, found: dict[str, str], boxed: dict[str, Any], vocabulary: int
+        self,
+        text: Text,
+        runtime: RuntimeState,
+        found: dict[str, str],
+        boxed: dict[str, Any],
+        *,
+        needs: int,
+        before: tuple[tuple[str, int], ...],
     ) -> Iterator[tuple[Run, Evaluation]]:
         """The base's run and then each variant's. Which run it is, is told by all that its numbers depend on."""
         wish, path = self.wish, f"{TEXTS}/{text.sha256}.txt"
@@ -163,7 +174,6 @@ class Judging(Description):
         )
         common = self._common(runtime)
         shaped_by = [runtime.identity, text.sha256, wish.chunks, wish.device, common["environment"]]
-        needs = logits_bytes(vocabulary, most_chunks(text.size, wish.chunks))
         after: tuple[str, ...] = (f"artifact:{path}", "packages:evaluate", f"packages:{runtime.name}")
         base: dict[str, Any] | None = None
         for name, model in found.items():  # the base is the first
@@ -179,7 +189,9 @@ class Judging(Description):
                 **({"base": base} if base else {}),
             }
             reason = PurePosixPath(model).name
-            resource = Evaluation(run=run, what=spec["what"], spec=spec, needs=needs, after=after, reason=reason)
+            resource = Evaluation(
+                run=run, what=spec["what"], spec=spec, needs=needs, before=before, after=after, reason=reason
+            )
             yield Run(text.name, variant, run, model), resource
             if base is None:
                 base, after = spec, (*after, resource.id)

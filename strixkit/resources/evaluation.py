@@ -18,7 +18,8 @@ class Evaluation(Resource):
     """A run that must have a result.
 
     run: its id, a hash of all that shapes it. what: for people. spec: what the agent needs to make it; with `base`, the
-    spec of the run that its logits are from. needs: bytes that those take at most.
+    spec of the run that its logits are from. needs: bytes that those take at most. before: the runs of bases, each with
+    such a number, whose logits are there at the same time.
     """
 
     kind: ClassVar[str] = "evaluation"
@@ -26,6 +27,7 @@ class Evaluation(Resource):
     what: str
     spec: dict[str, Any]
     needs: int = Field(ge=0)
+    before: tuple[tuple[str, int], ...] = ()
     after: tuple[str, ...] = Field(default=(), description="ids of resources that come first")
 
     @property
@@ -39,7 +41,8 @@ class Evaluation(Resource):
 
     def question(self) -> Question:
         """Whether it has a result, and whether there is room for the logits."""
-        return {"ask": "evaluation", "id": self._logits_of, "run": self.run, "needs": self.needs}
+        logits = [[run, size] for run, size in (*self.before, (self._logits_of, self.needs))]
+        return {"ask": "evaluation", "run": self.run, "logits": logits}
 
     @property
     def _logits_of(self) -> str:
@@ -54,9 +57,9 @@ class Evaluation(Resource):
         """A full disk is no failure for the program, so it is one before."""
         if answer["finished"] or not answer["lacks_bytes"]:
             return None
-        lacks = gigabytes(int(answer["lacks_bytes"]))
+        lacks, all_of_them = gigabytes(int(answer["lacks_bytes"])), self.needs + sum(size for _, size in self.before)
         return (
-            f"{self.what}: the base's logits take up to {gigabytes(self.needs)} in {EVALUATIONS}, and {lacks} "
+            f"{self.what}: the base's logits take up to {gigabytes(all_of_them)} in {EVALUATIONS}, and {lacks} "
             "too little is free: fewer --chunks, or make room there (du -xh -d2 / shows what is large)"
         )
 
@@ -95,7 +98,7 @@ class NoLogits(Resource):
 
     def question(self) -> Question:
         """How large they are."""
-        return {"ask": "evaluation", "id": self.run, "run": self.run}
+        return {"ask": "evaluation", "run": self.run, "logits": [[self.run, 0]]}
 
     def absent(self) -> Answer:
         """There are none."""

@@ -23,7 +23,7 @@ from strixkit.runtime.perplexity_progress import Meter
 EVALUATIONS = paths.STATE + "/evaluations"
 TRIES = 3
 OUTPUT_BYTES = 4 << 20
-RESERVED_SHARE = 0.05  # of the disk: base logits are large, and what serves must be able to write
+RESERVED_SHARE = 0.05  # of the disk that large logits leave free: what serves must be able to write
 HEADER = struct.Struct("<8sIii")  # magic, n_ctx, n_vocab, n_chunk
 SHOWN_LINES = 15
 
@@ -69,15 +69,21 @@ def drop_logits(step: "Dict[str, Any]", report: Report) -> None:
 
 
 def question(asked: "Dict[str, Any]") -> "Dict[str, Any]":
-    """Whether a run is finished, is running, what the logits of the run `id` take, and what is lacking for `needs`."""
-    run, base = str(asked["run"]), str(asked["id"])
+    """Whether a run is finished or running, what logits are there, and how many bytes are lacking for the rest of them.
+
+    logits: [run of a base, bytes at most] of each that is there at the same time.
+    """
+    run = str(asked["run"])
     finished = kept(run) is not None
     answer = {"finished": finished, "running": not finished and detached.running(_unit(run)), "logits_bytes": 0}
-    if os.path.exists(logits(base)):
-        answer["logits_bytes"] = os.path.getsize(logits(base))
+    lacking = 0
+    for base, most in asked["logits"]:
+        there = os.path.getsize(logits(str(base))) if os.path.exists(logits(str(base))) else 0
+        answer["logits_bytes"] += there
+        lacking += 0 if there and kept(str(base)) is not None else max(0, int(most) - there)
     found = os.statvfs(paths.STATE if os.path.isdir(paths.STATE) else "/")
-    free = found.f_bavail * found.f_frsize - int(RESERVED_SHARE * found.f_blocks * found.f_frsize)
-    answer["lacks_bytes"] = max(0, int(asked.get("needs", 0)) - int(answer["logits_bytes"]) - max(0, free))
+    reserved = min(lacking, int(RESERVED_SHARE * found.f_blocks * found.f_frsize))
+    answer["lacks_bytes"] = max(0, lacking + reserved - found.f_bavail * found.f_frsize)
     return answer
 
 

@@ -148,3 +148,10 @@ def test_results_of_a_box_are_read_again() -> None:
     for kept in ([base, lost], [base, None], [base], [base, {"output": 7}], None):
         with pytest.raises(Exception, match=r"strix01|no result|nothing is kept|makes no sense"):
             evaluate._results("strix01", judging, kept)
+
+
+def test_the_logits_of_all_texts_are_there_at_the_same_time() -> None:
+    found = {item.what: item for item in runs(wish(), answer())}
+    first, second = found["code, (base)"], found["prose, (base)"]
+    assert first.before == ()
+    assert second.before == found["prose, a"].before == ((first.run, first.needs),)

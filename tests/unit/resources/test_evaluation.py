@@ -39,8 +39,14 @@ def test_a_disk_without_room_is_refused() -> None:
 
 
 def test_a_variant_asks_for_the_bases_logits_and_its_own_result() -> None:
-    assert variant().question() == {"ask": "evaluation", "id": "a" * 64, "run": "b" * 64, "needs": 12 * GB}
-    assert base().question() == {"ask": "evaluation", "id": "a" * 64, "run": "a" * 64, "needs": 12 * GB}
+    logits = [["a" * 64, 12 * GB]]
+    assert variant().question() == {"ask": "evaluation", "run": "b" * 64, "logits": logits}
+    assert base().question() == {"ask": "evaluation", "run": "a" * 64, "logits": logits}
+    second = base().model_copy(update={"before": (("c" * 64, 5 * GB),)})
+    assert second.question()["logits"] == [["c" * 64, 5 * GB], *logits]
+    refusal = second.refuse({**base().absent(), "lacks_bytes": 3 * GB})
+    assert refusal is not None
+    assert "take up to 17.0 GB" in refusal
     assert "evaluation:code, (base)" in variant().requires()
     assert {"user:llama", "directory:/var/lib/strixkit/evaluations"} <= base().requires()
 
