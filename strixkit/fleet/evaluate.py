@@ -37,16 +37,21 @@ def wish(
 ) -> Wish:
     """What is asked for; a variant, or the base, may also be the path of a file on the box. Raises InputError.
 
-    variants: none: all that are on the box. chunks: 0: as the catalogue has it. device: "": that of the host's profile.
+    variants: none: those of the recipe that are on the box, or of a model without one all.
+    chunks: 0: as the catalogue has it. device: "": that of the host's profile.
     """
     model = load_model(model_name)
     if model.evaluation is None:
         raise InputError(
             f"model {model_name} has no held-out texts", hint=f"`evaluation:` in profiles/models/{model_name}.yaml"
         )
-    found = [_candidate(host, model_name, model, name) for name in variants or model.variants]
+    known = model.recipe.variants if model.recipe else model.variants
+    found = [_candidate(host, model_name, model, name) for name in dict.fromkeys(variants or known)]
     against = _base(host, model_name, model, base)
     found = [one for one in found if one.paths != against.paths]
+    names = [one.name for one in (against, *found)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"two files are called {twice[0]}", hint="--variants and --base: files of different names")
     if not found:
         raise InputError("the base alone is named; variants are compared with it", hint="--variants NAME,NAME")
     texts = tuple(heldout.text(name, text) for name, text in model.evaluation.texts.items())
@@ -70,7 +75,8 @@ def _candidate(host: Host, model_name: str, model: Model, name: str) -> Candidat
     file = model_file(host.name, Service(profile="", model=model_name, variant=name), model, name)
     fetch = f"invoke pull --host {host.name} --model {model_name} --variant {name} fetches it"
     make = f"invoke quantize --host {host.name} --model {model_name} makes it"
-    return Candidate(name, (f"{MADE}/{variant.file}", file.path), f"{make}, or {fetch}")
+    places = dict.fromkeys((f"{MADE}/{variant.file}", file.path))
+    return Candidate(name, tuple(places), f"{make}, or {fetch}")
 
 
 def _base(host: Host, model_name: str, model: Model, name: str) -> Candidate:

@@ -135,6 +135,17 @@ def test_what_is_asked_for_must_be_there() -> None:
         wish("q9_0")
     with pytest.raises(InputError, match="the base alone is named"):
         wish("/base.gguf")
+    with pytest.raises(InputError, match="two files are called a"):
+        wish("/a.gguf", "/x/a.gguf")
+    with pytest.raises(InputError, match="two files are called base"):
+        wish("/x/base.gguf")
+
+
+def test_without_names_it_is_what_the_recipe_makes() -> None:
+    found = evaluate.wish(HOST, "tiny", base="/base.gguf")
+    assert [one.name for one in found.variants] == ["q8_0", "q4_0", "q4_0-embF16"]
+    assert not found.explicit
+    assert found.variants[0].paths == ("/var/lib/strixkit/made/tiny-q8_0.gguf",)
 
 
 def test_results_of_a_box_are_read_again() -> None:
