@@ -41,7 +41,7 @@ def tools_there(host: HostContext) -> Generator[Resource, None, bool]:
 def check_types(host: HostContext, making: Making) -> None:
     """Raises InputError when the runtime does not know a type that is wanted, with the names of those that may."""
     runtime = host.runtime
-    wanted = {making.recipe.variants[name].type.upper(): name for name in making.variants}
+    wanted = {making.recipe.variants[name].type.upper(): name for name in reversed(making.variants)}
     known = types_in(runtime.quantize_help)
     if known:
         unknown = [name for name in wanted if name not in known]

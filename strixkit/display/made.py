@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from strixkit.display.columns import columns
@@ -11,6 +12,8 @@ from strixkit.host.provenance import Provenance
 from strixkit.resources.download import gigabytes
 
 HEAD = ["file", "size", "bits/weight", "tensors", "took", "sha256", "checks"]
+BLOCK = re.compile(r"blk\.[0-9]+\.")
+SMALL = 100_000  # bytes
 BITS = "bits per weight"
 # Checks that are no group of tensors.
 NUMBERS = ("GB", BITS, "tensors with imatrix data", "MTP head", "file", "chunks", "tensors with data", "vectors")
@@ -32,7 +35,7 @@ def _row(item: Provenance) -> list[str]:
     found = {check.what: check.found for check in item.checks}
     return [
         item.file,
-        gigabytes(item.size),
+        gigabytes(item.size) if item.size >= SMALL else f"{item.size / 1e3:.1f} kB",
         found.get(BITS, ""),
         _types(item) or _matrix(found),
         _took(item.seconds),
@@ -70,12 +73,15 @@ def _verdict(item: Provenance) -> str:
 
 
 def _notes(item: Provenance) -> list[str]:
-    found = []
-    if item.unweighted and any(part.name == "imatrix" for part in item.inputs):
-        found.append(
-            f"{item.file}: {len(item.unweighted)} matrices without imatrix data: {', '.join(item.unweighted[:9])}"
-        )
-    return found
+    if not item.unweighted or not any(part.name == "imatrix" for part in item.inputs):
+        return []
+    blocks: dict[str, int] = {}
+    for name in item.unweighted:
+        block = BLOCK.match(name)
+        key = f"{block[0]}*" if block else name
+        blocks[key] = blocks.get(key, 0) + 1
+    names = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in blocks.items())
+    return [f"{item.file}: {len(item.unweighted)} matrices without imatrix data: {names}"]
 
 
 def document(made: Made) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class Product(Resource):
             found = "made of something else, or changed since" if answer["key"] else "a file of unknown making"
         else:
             found = "absent"
-        return (self.change("content", found, f"made by {self.spec['tool']}, {gigabytes(self.size)} at most"),)
+        wanted = f"made by {self.spec['tool']}, {gigabytes(self.size)} at most"
+        free = f", {gigabytes(int(answer['free_bytes']))} are free" if answer["free_bytes"] else ""
+        return (self.change("content", found, wanted, reason=f"{self.reason}{free}"),)
 
     def steps(self, answer: Answer) -> tuple[Step, ...]:
         """Make it, or go on with what is being made."""

@@ -153,6 +153,7 @@ def test_all_variants_are_made_and_a_second_run_makes_none(place: Place) -> None
 
 def test_the_tool_ran_as_nobody_who_can_do_anything(place: Place) -> None:
     """Its log is root's, and so is what it made."""
+    assert place.make().outcome.ok
     for name in FILES[1:]:
         assert place.lab.ssh(f"stat -c '%U %a' {MADE}/{name} {MADE}/{name}.log").split("\n")[:2] == ["root 644"] * 2
 

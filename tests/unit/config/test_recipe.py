@@ -53,7 +53,7 @@ def test_the_cards_recipe() -> None:
         (REAL, '"on"', '"maybe"', "recipe.imatrix.flash_attention"),
         (REAL, "file: qwen3.6-27b-code.imatrix", "file: a/b", "recipe.imatrix.file"),
         (REAL, "      type: Q4_0_ROCMFP4_STRIX\n", "", "recipe.variants.embF16"),
-        (TINY, "    - controller: ~/.cache/strixkit/models/tiny.gguf", "    - {}", "wanted exactly one of"),
+        (TINY, "    - controller: ~/.cache/strixkit/models/tiny-soft.gguf", "    - {}", "wanted exactly one of"),
         (TINY, "type: Q8_0", "type: Q8 0", "a type of llama-quantize --help"),
         (TINY, "  imatrix:\n    file: tiny.imatrix", "  imatrx:\n    file: tiny.imatrix", "did you mean 'imatrix'?"),
     ],

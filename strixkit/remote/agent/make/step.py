@@ -170,6 +170,3 @@ def _place(step: Spec, here: Work, inputs: "List[Any]", ran: "Dict[str, Any]", r
     if os.path.exists(here.log):
         os.rename(here.log, path + work.LOG)
     shutil.rmtree(here.folder, ignore_errors=True)
-    unweighted = ran.get("unweighted") or []
-    if unweighted and any(item["name"] == "imatrix" for item in inputs):
-        report.note("%d matrices have no data in the imatrix: %s" % (len(unweighted), ", ".join(unweighted[:9])))
