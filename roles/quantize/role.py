@@ -17,7 +17,7 @@ from strixkit.host.sandbox import sandbox
 from strixkit.resources.artifact import Artifact
 from strixkit.resources.base import Resource
 from strixkit.resources.directory import Directory
-from strixkit.resources.download import FETCHER, INCOMING, Download
+from strixkit.resources.download import FETCHER, INCOMING, Download, gigabytes
 from strixkit.resources.product import MADE, Product
 from strixkit.resources.user import User
 
@@ -158,6 +158,12 @@ def _products(host: HostContext, making: Making) -> Iterator[Product]:
             reason="the text that the importance matrix is measured on",
         )
         yield text
+        gpu = host.facts.gpu
+        if gpu is not None and wish.gpu_layers and total > gpu.gtt_total_bytes:
+            host.notes.append(
+                f"the source of {gigabytes(total)} is more than the GPU may map ({gigabytes(gpu.gtt_total_bytes)}): "
+                "llama-imatrix will probably not load it; strix_gtt_gib in inventory.yaml raises the limit"
+            )
         measured = found.product(
             "imatrix",
             wish.file,

@@ -147,7 +147,7 @@ def _input(source: ModelSource) -> Input:
 
 def _sent(source: ModelSource, local: Path) -> Input:
     if not local.is_file():
-        hint = "invoke demo makes the tiny one" if local.name.startswith("tiny") else "is the path right?"
+        hint = "invoke demo makes the tiny ones" if local.name.startswith("tiny") else "is the path right?"
         raise InputError(f"{local}, the source of a recipe, is not on this machine", hint=hint)
     found = cache.sha256(local)
     if source.sha256 not in (None, found):
