@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 INTERRUPTED = "interrupted; a run that had begun on a box goes on there, and the next deploy attaches to it"
 T = TypeVar("T")
+HELP = {
+    "host": "names or groups of inventory.yaml, separated by commas; !name leaves one out",
+    "inventory": "another inventory file",
+    "json": "one JSON document on stdout and nothing else",
+    "at-once": "how many hosts are worked on at a time (default: 16; with --reboot 1)",
+    "prompt-sudo-password": "ask for the sudo password of the ssh user, once",
+    "profile": "a profile instead of the inventory's",
+    "replan": "choose anew, from what is free now, what running releases keep",
+    "service": "one service of the host (default: all, or `main`)",
+}
+
+
+def flags(*names: str, **extra: str) -> dict[str, str]:
+    """Help texts of the flags that verbs share, and of a verb's own."""
+    return {**{name: HELP[name] for name in names}, **extra}
 
 
 def _fail(error: Exception, code: int, as_json: bool) -> Exit:

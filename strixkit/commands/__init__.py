@@ -1,0 +1,1 @@
+"""The verbs of the command line; tasks.py has them all."""
