@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def profiles_of(hosts: Sequence[Host], profile: str, service: str) -> dict[str, str]:
+    """Service -> the profile that the flags name for it. Raises InputError for an unknown service."""
     from strixkit.errors import InputError
 
     names = {name for host in hosts for name in host.services}
