@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from strixkit.engine import reboot
 from strixkit.engine.events import Emit, Event
 from strixkit.engine.job import locked, plan_request, relay
 from strixkit.engine.plan import Plan, compare, order, questions
 from strixkit.engine.values import Conversation, Describe, Desired, Job, Outcome
-from strixkit.errors import RemoteError, StrixError
+from strixkit.errors import InputError, RemoteError, StrixError
 from strixkit.resources.base import Change, Resource
 
 MAX_STAGES = 4
@@ -152,7 +153,15 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
         plan = _again(session, plan, changes, emit)
     outcome.applied = True
     outcome.changes += changes
-    after = observe(session, plan.resources)
+    try:
+        after = observe(session, plan.resources)
+    except InputError:
+        if result.get("ok"):
+            raise
+        # What is in the way now, as a disk that the job has filled, must not hide how it failed.
+        outcome.remaining = changes
+        _job_failed(outcome, result)
+        return
     open_ids = {change.resource for change in after.todo}
     outcome.remaining, outcome.pending = list(after.todo), list(after.pending)
     for resource_id in dict.fromkeys(change.resource for change in changes):
@@ -160,9 +169,13 @@ def apply(session: Conversation, plan: Plan, job: Job, emit: Emit, outcome: Outc
     for change in after.pending:
         emit(Event(session.host, "pending", f"{reboot.names([change])}: for a reboot", change.resource))
     if not result.get("ok"):
-        where = f"{result.get('resource', '')}: " if result.get("resource") else ""
-        outcome.error = f"{where}{result.get('error', 'the job failed')}"
-        outcome.log = [str(line) for line in result.get("log", [])]
+        _job_failed(outcome, result)
+
+
+def _job_failed(outcome: Outcome, result: dict[str, Any]) -> None:
+    where = f"{result.get('resource', '')}: " if result.get("resource") else ""
+    outcome.error = f"{where}{result.get('error', 'the job failed')}"
+    outcome.log = [str(line) for line in result.get("log", [])]
 
 
 def _show(host: str, changes: Sequence[Change], emit: Emit) -> None:
