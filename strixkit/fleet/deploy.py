@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from strixkit.config.host import Host
 from strixkit.engine.values import Outcome
-from strixkit.fleet.pull import Pull, pull
+from strixkit.fleet.pull import Pull, joined, pull
 from strixkit.fleet.run import Report, each
 
 DeployOne = Callable[[Host, bool], Outcome]
@@ -24,20 +24,8 @@ def deploy_all(run: Pull, deploy_one: DeployOne, *, at_once: int) -> list[Report
     pulled = {item.outcome.host: item for item in pull(_of(run, later))}
     ready = [host for host in later if pulled[host.name].outcome.ok]
     ended = {item.outcome.host: item for item in each(ready, lambda host: deploy_one(host, False), at_once=at_once)}
-    return [_joined([item, pulled.get(item.outcome.host), ended.get(item.outcome.host)]) for item in reports]
+    return [joined([item, pulled.get(item.outcome.host), ended.get(item.outcome.host)]) for item in reports]
 
 
 def _of(run: Pull, hosts: Sequence[Host]) -> Pull:
     return Pull(hosts, [*run.hosts, *run.known], run.access, run.emit)
-
-
-def _joined(runs: Sequence[Report | None]) -> Report:
-    """What the runs on one host came to, one after the other: the last one's end with the changes of all."""
-    found = [item for item in runs if item is not None]
-    last, before = found[-1], [item.outcome for item in found[:-1]]
-    outcome = last.outcome
-    outcome.changes = [change for item in before for change in item.changes] + outcome.changes
-    outcome.said = [text for item in before for text in item.said] + outcome.said
-    outcome.round_trips += sum(item.round_trips for item in before)
-    outcome.applied = outcome.applied or any(item.applied for item in before)
-    return last

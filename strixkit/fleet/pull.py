@@ -51,10 +51,45 @@ class Pull:
 def pull(run: Pull) -> list[Report]:
     """Bring the files to the hosts; one's failure is in its report and stops nobody else.
 
-    When a box vanishes, the others lack what only it has: they share that among them in another round.
+    Each file has its turn: a box that is still at another one lets those wait in vain that need its part of this one.
+    """
+    found: dict[str, list[Report]] = {host.name: [] for host in run.hosts}
+
+    def ready() -> list[Host]:
+        return [host for host in run.hosts if all(report.outcome.ok for report in found[host.name])]
+
+    for sha256, names in _turns(run).items():
+        for report in _rounds(run, [host for host in ready() if host.name in names], sha256):
+            found[report.outcome.host].append(report)
+    for report in _rounds(run, ready()):
+        found[report.outcome.host].append(report)
+    return [joined(found[host.name]) for host in run.hosts]
+
+
+def _turns(run: Pull) -> dict[str, set[str]]:
+    """sha256 -> the hosts that lack this file; empty when they lack less than two files, and no turns are needed."""
+    files = wanted_files(run.hosts, run.wanted) if run.share and run.sent is None else {}
+    if len(files) < 2:
+        return {}
+    with Sessions(run.access) as sessions:
+        answers = survey(run.hosts, [file for file, _ in files.values()], sessions)
+    boxes = [answer for answer in answers if isinstance(answer, Seen)]
+    lacking = {
+        sha256: {box.host.name for box in boxes if box.host.name in names and not box.files[sha256].complete}
+        for sha256, (_, names) in files.items()
+    }
+    turns = {sha256: names for sha256, names in lacking.items() if names}
+    return turns if len(turns) > 1 else {}
+
+
+def _rounds(run: Pull, hosts: Sequence[Host], sha256: str | None = None) -> list[Report]:
+    """Bring a file, or all of them, to the hosts.
+
+    When a box vanishes or can take no part, the others lack what only it would have: they share that among them in
+    another round.
     """
     done: dict[str, Report] = {}
-    todo, before = list(run.hosts), None
+    todo, before = list(hosts), None
     for _ in range(MOST_ROUNDS):
         with Sessions(run.access) as sessions:
             parts: Parts = {}
@@ -63,24 +98,29 @@ def pull(run: Pull) -> list[Report]:
                 # Who did not say what it has takes no part: alone it would fetch what others have.
                 done |= {name: Report(Outcome(name, error=item.text), item.exit_code) for name, item in silent.items()}
                 todo = [host for host in todo if host.name not in silent]
-                answered = frozenset(box.host.name for box in boxes)
-                if not todo or answered == before:
-                    break  # nobody has vanished or come back, so the same would fail once more
-                before = answered
-                parts = _together(run, todo, boxes, sessions)
-            for report in each(todo, partial(_one, run, sessions, parts)):
+                who_gives = {(box.host.name, key) for box in boxes for key, held in box.files.items() if held.complete}
+                now = ({host.name for host in todo}, who_gives)
+                if not todo or now == before:
+                    break  # the same boxes with the same sources, so the same would fail once more
+                before = now
+                parts = _together(run, todo, boxes, sessions, sha256)
+            work = partial(_one, run, sessions, parts, sha256)
+            # All at once: who has not begun is waited for by the others.
+            for report in each(todo, work, at_once=max(1, len(todo))):
                 done[report.outcome.host] = report
         todo = [host for host in todo if done[host.name].outcome.applied and not done[host.name].outcome.ok]
         if not todo or not parts:
             break
         run.emit(Event(todo[0].name, "note", "looking once more who has what"))
-    return [done[host.name] for host in run.hosts]
+    return [done[host.name] for host in hosts]
 
 
-def _one(run: Pull, sessions: Sessions, parts: Parts, host: Host) -> Outcome:
+def _one(run: Pull, sessions: Sessions, parts: Parts, sha256: str | None, host: Host) -> Outcome:
     """One host. When its connection is lost and it is back soon, it goes on with its part, for which others wait."""
     own = parts.get(host.name)
     description = Description(host, only=ROLES, wanted=run.wanted, sent=run.sent, parts=own)
+    if sha256 is not None:
+        description.files = {name: file for name, file in description.files.items() if file.sha256 == sha256}
     deadline = 0.0
     while True:
         try:
@@ -95,11 +135,25 @@ def _one(run: Pull, sessions: Sessions, parts: Parts, host: Host) -> Outcome:
         time.sleep(PAUSE_SECONDS)
 
 
-def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen], sessions: Sessions) -> Parts:
-    """Each host's parts. Boxes that have a file serve it from now on."""
+def joined(runs: Sequence[Report | None]) -> Report:
+    """What the runs on one host came to, one after the other: the last one's end with the changes of all."""
+    found = [item for item in runs if item is not None]
+    last, before = found[-1], [item.outcome for item in found[:-1]]
+    outcome = last.outcome
+    outcome.changes = [change for item in before for change in item.changes] + outcome.changes
+    outcome.said = [text for item in before for text in item.said] + outcome.said
+    outcome.round_trips += sum(item.round_trips for item in before)
+    outcome.applied = outcome.applied or any(item.applied for item in before)
+    return last
+
+
+def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen], sessions: Sessions, sha256: str | None) -> Parts:
+    """Each host's parts of a file, or of all. Boxes that have a file serve it from now on."""
     files = wanted_files(hosts, run.wanted)
     parts: Parts = {}
     for number, (file, names) in enumerate(files.values()):
+        if sha256 not in {None, file.sha256}:
+            continue
         found = plan_sources(file, boxes, names, port=PORT + number)
         part = next((sources.part for sources in found.values() if sources.part), None)
         if part is None:
