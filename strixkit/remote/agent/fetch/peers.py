@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set
 from strixkit.remote.agent.fetch import pieces
 from strixkit.remote.agent.fetch.download import Shared
 from strixkit.remote.agent.fetch.origin import shut_down
-from strixkit.remote.agent.fetch.serve import HASHES
+from strixkit.remote.agent.fetch.serve import AT_REST, HASHES
 from strixkit.remote.agent.fetch.work import Run
 
 POLL_SECONDS = 0.5  # between two questions what it has
@@ -20,7 +20,8 @@ REST_SECONDS = 2.0  # the same when nothing more is wanted of it, and after what
 CONNECT_SECONDS = 5.0
 RUN_PIECES = 16
 HAVE_BYTES = 1 << 22
-BROKEN = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError)
+# A peer may send whatever it likes as JSON: too deep, or numbers that are none.
+BROKEN = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 class Place(NamedTuple):
@@ -43,14 +44,14 @@ class Client:
         self._connection: "Optional[http.client.HTTPConnection]" = None
         self._first = 0  # of the addresses, the one that answered
 
-    def have(self) -> "Dict[str, Any]":
-        """What it has. Raises one of BROKEN."""
+    def have(self, at_rest: bool = False) -> "Dict[str, Any]":
+        """What it has. at_rest: nothing is wanted of it any more. Raises one of BROKEN."""
         failure: "Optional[Exception]" = None
         for number in range(len(self._place.addresses)):
             try:
                 if self._connection is None:
                     self._connect(self._place.addresses[(self._first + number) % len(self._place.addresses)])
-                value = json.loads(self._ask("have").read(HAVE_BYTES))
+                value = json.loads(self._ask("have", at_rest).read(HAVE_BYTES))
                 if value["id"] == self._own:
                     raise ValueError("this box itself answers there")
             except BROKEN as error:
@@ -71,10 +72,11 @@ class Client:
         """The answer with the bytes of a run."""
         return self._ask("piece/%d-%d" % run)
 
-    def _ask(self, what: str) -> "http.client.HTTPResponse":
+    def _ask(self, what: str, at_rest: bool = False) -> "http.client.HTTPResponse":
         if self._connection is None:
             raise OSError("not connected")
-        self._connection.request("GET", self._path + what, headers=self._headers)
+        headers = dict(self._headers, **{AT_REST: "yes"}) if at_rest else self._headers
+        self._connection.request("GET", self._path + what, headers=headers)
         response = self._connection.getresponse()
         if response.status != 200:
             raise OSError("it answers %d" % response.status)
@@ -112,9 +114,9 @@ class Peer:
         """Ask what it has, and fetch of that what is wanted; until `finished`. Raises FetchError (a full disk)."""
         shared = self._shared
         while not finished.is_set():
-            busy = False
+            busy, at_rest = False, shared.stop.is_set() or shared.store.complete()
             try:
-                self._look(self._client.have())
+                self._look(self._client.have(at_rest))
             except BROKEN as error:
                 self._client.close()
                 if not self.unreachable:

@@ -22,6 +22,7 @@ MOST_PIECES = 64  # of one request
 SILENT_SECONDS = 60
 PATH = re.compile(r"/([0-9a-f]{64})/(?:have|piece/([0-9]{1,9})-([0-9]{1,9}))")
 HAVE, HASHES = "have", "X-Piece-Sha256"
+AT_REST = "X-At-Rest"  # who asks has all of it, or has failed; two such boxes would keep each other up
 
 
 class Shelf(Protocol):
@@ -38,7 +39,7 @@ class Shelf(Protocol):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Serves until `shutdown`. asked: when it last answered who knows the secret, by time.monotonic."""
+    """Serves until `shutdown`. asked: when who wants something last got an answer, by time.monotonic."""
 
     daemon_threads = True
     block_on_close = False
@@ -110,7 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif match is None or match[1] != server.sha256:
             self._refuse(404)
         elif match[2] is None:
-            server.asked = time.monotonic()
+            if not self.headers.get(AT_REST):
+                server.asked = time.monotonic()
             body = json.dumps(dict(server.shelf.have(), id=server.id)).encode()
             self._begin(len(body))
             self.wfile.write(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import http.server
 import json
 import threading
 import time
@@ -173,6 +174,42 @@ def test_a_peer_that_gives_up_is_quoted(start: Callable[..., Box]) -> None:
         other = start("two", origin, "7-9", second, {"one": first})
         other.wait()
         assert f"one (127.0.0.1 port {first}) failed: {origin.url} answers 404" in str(other.error)
+
+
+def test_boxes_that_have_failed_do_not_keep_each_other_up(start: Callable[..., Box]) -> None:
+    with serving(DATA) as origin:
+        ports = {name: free_port() for name in ("a", "b", "c")}
+        peers = {name: {other: ports[other] for other in ports if other != name} for name in ports}
+        # More than the seconds between two questions of a box at rest.
+        boxes = [start(name, origin, own, ports[name], peers[name], idle=3.0) for name, own in (("a", "0"), ("b", "1"))]
+        for box in boxes:
+            box.wait()
+            assert isinstance(box.error, FetchError)
+        ends = [threading.Thread(target=box.engine.serve_on, daemon=True) for box in boxes]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join(15)
+        assert not any(end.is_alive() for end in ends)
+
+
+@pytest.mark.parametrize("answer", [b"[" * 100_000, b'{"id": "x", "size": Infinity}', b'"text"', b"7"])
+def test_nonsense_of_a_peer_is_no_end_of_the_fetch(start: Callable[..., Box], answer: bytes) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with serving(DATA) as origin, http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        box = start("a", origin, pieces.ALL, free_port(), {"b": server.server_address[1]})
+        assert box.good() == {"origin": SIZE}
+        server.shutdown()
 
 
 def test_a_piece_that_is_not_as_its_hash_says_is_not_taken(start: Callable[..., Box], tmp_path: Path) -> None:
