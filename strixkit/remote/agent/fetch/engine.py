@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Union
 from strixkit.remote.agent.fetch import pieces, status, waiting
 from strixkit.remote.agent.fetch.download import Download, Shared
 from strixkit.remote.agent.fetch.errors import FetchError
-from strixkit.remote.agent.fetch.origin import File, Origin, Seen
+from strixkit.remote.agent.fetch.origin import File, Origin, Seen, shown
 from strixkit.remote.agent.fetch.patience import Limits, Patience
 from strixkit.remote.agent.fetch.peers import Client, Peer, Place
 from strixkit.remote.agent.fetch.pieces import ORIGIN
@@ -95,7 +95,7 @@ class Engine:
         own = pieces.parse(request.pieces, store.number)
         own |= {index for index, entry in wrong.items() if entry.source == ORIGIN}
         work = Work(store.missing(), own)
-        shared = Shared(store, work, self.status, Patience(limits, request.file.url), limits.connections)
+        shared = Shared(store, work, self.status, Patience(limits, shown(request.file.url)), limits.connections)
         self._shared = shared
         self._start_peers(shared)
         seen = Seen()
@@ -211,7 +211,7 @@ class Engine:
         self.store.throw_away()
         came = ", ".join("%d bytes of %s" % (number, name) for name, number in sorted(sources.items()))
         text = "the file has sha256 %s, wanted %s; it came from %s (%s); everything was thrown away"
-        raise FetchError(text % (self._hashed, wanted, self._request.file.url, came))
+        raise FetchError(text % (self._hashed, wanted, shown(self._request.file.url), came))
 
     # What the server asks for (serve.Shelf).
 

@@ -78,7 +78,7 @@ class Origin:
         try:
             return self._open(first, last)
         except ssl.SSLCertVerificationError as error:
-            raise FetchError("%s: %s" % (self._file.url, error)) from error
+            raise FetchError("%s: %s" % (shown(self._file.url), error)) from error
         except BROKEN as error:
             raise AgainError(str(error) or type(error).__name__) from error
 
@@ -109,7 +109,9 @@ class Origin:
             location = response.getheader("Location") or ""
             self._skip(response)
             url = redirected(url, location)
-        raise FetchError("%s redirects more than %d times; next: look at the URL" % (self._file.url, MOST_REDIRECTS))
+        raise FetchError(
+            "%s redirects more than %d times; next: look at the URL" % (shown(self._file.url), MOST_REDIRECTS)
+        )
 
     def _ask(self, url: str, first: int, last: int) -> "http.client.HTTPResponse":
         parts = urlsplit(url)
@@ -160,7 +162,7 @@ class Origin:
         found = bare(response.getheader("X-Linked-Etag"))
         if SHA256.fullmatch(found) and found != self._file.sha256:
             text = "%s has sha256 %s now, wanted %s; nothing was taken of it; %s"
-            raise FetchError(text % (self._file.url, found, self._file.sha256, LOCK))
+            raise FetchError(text % (shown(self._file.url), found, self._file.sha256, LOCK))
 
     def _check_status(self, url: str, response: "http.client.HTTPResponse") -> None:
         status, file = response.status, self._file
@@ -195,7 +197,9 @@ class Origin:
             raise FetchError("%s is sent as %s, wanted as it is (identity)" % (shown(url), encoding))
         etag = response.getheader("ETag")
         if etag and not self._seen.same(urlsplit(url).netloc, etag):
-            raise FetchError("the file at %s became another one while it was fetched; %s" % (self._file.url, LOCK))
+            raise FetchError(
+                "the file at %s became another one while it was fetched; %s" % (shown(self._file.url), LOCK)
+            )
         if response.status == 200:
             if response.length is not None and response.length != size:
                 raise self._other_size(response.length)
@@ -209,7 +213,7 @@ class Origin:
         return Body(response, first, int(match[2]), False)
 
     def _other_size(self, found: int) -> FetchError:
-        return FetchError("%s has %d bytes, wanted %d; %s" % (self._file.url, found, self._file.size, LOCK))
+        return FetchError("%s has %d bytes, wanted %d; %s" % (shown(self._file.url), found, self._file.size, LOCK))
 
 
 def redirected(url: str, location: str) -> str:

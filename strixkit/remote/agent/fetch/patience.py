@@ -49,9 +49,12 @@ class Patience:
     def failed(self, again: AgainError, tries: int) -> "tuple[float, str]":
         """How long to wait after `tries` failures in a row, and what to say. Raises FetchError to give up."""
         now = time.monotonic()
+        longest = min(self._limits.most, self._limits.first * 2 ** min(tries, 16))
+        usual = longest * random.uniform(0.5, 1.0)
         with self._lock:
-            if again.seconds is not None and self._asked < ASKED_IN_ALL:
-                seconds = min(ASKED_MOST, max(0.0, again.seconds))
+            # Who asks for less than is waited anyway (0 s, a date that is past) is given up like any other.
+            if again.seconds is not None and again.seconds > usual and self._asked < ASKED_IN_ALL:
+                seconds = min(ASKED_MOST, again.seconds)
                 # Several connections are told the same at the same time.
                 self._asked += max(0.0, now + seconds - max(now, self._until))
                 self._until = max(self._until, now + seconds)
@@ -59,8 +62,7 @@ class Patience:
             if now - self._since - self._asked > self._limits.give_up:
                 text = "%s gave nothing new for %d s: %s; what is there stays; next: the same command goes on"
                 raise FetchError(text % (self._name, now - self._since, again))
-        longest = min(self._limits.most, self._limits.first * 2 ** min(tries, 16))
-        return longest * random.uniform(0.5, 1.0), "%s: %s; again soon" % (self._name, again)
+        return usual, "%s: %s; again soon" % (self._name, again)
 
     def rest(self) -> float:
         """Seconds until the server wants to be asked again."""

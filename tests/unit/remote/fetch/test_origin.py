@@ -56,6 +56,34 @@ def test_a_server_that_wants_to_be_left_alone_is(tmp_path: Path) -> None:
     assert any("the hub asks to wait 2 s" in text for text in said), said
 
 
+@pytest.mark.parametrize("wait", ["0", "Mon, 01 Jan 2001 00:00:00 GMT"])
+def test_a_server_that_asks_for_no_wait_is_given_up_too(tmp_path: Path, wait: str) -> None:
+    def fault(number: int, asked: Asked, answer: Answer) -> None:
+        answer.status, answer.headers, answer.body = 503, {"Retry-After": wait}, b""
+        assert number < 1000
+
+    with serving(DATA) as origin:
+        origin.fault = fault
+        with pytest.raises(FetchError, match="gave nothing new"):
+            fetch(origin, tmp_path)
+
+
+def test_what_is_secret_in_a_url_is_in_no_error(tmp_path: Path) -> None:
+    def fault(number: int, asked: Asked, answer: Answer) -> None:
+        answer.headers["Content-Range"] = answer.headers["Content-Range"].replace(str(SIZE), str(SIZE + 1))
+
+    def silent(number: int, asked: Asked, answer: Answer) -> None:
+        answer.status, answer.body = 503, b""
+
+    with serving(DATA) as origin:
+        for number, each in enumerate((fault, silent)):
+            origin.fault = each
+            with pytest.raises(FetchError) as caught:
+                fetch(origin, tmp_path / str(number), url=origin.url + "?signature=s3cr3t")
+            assert origin.url in str(caught.value)
+            assert "s3cr3t" not in str(caught.value)
+
+
 def test_retry_after_has_seconds_or_a_date() -> None:
     assert retry_after("30") == 30
     assert retry_after(email.utils.formatdate(1000, usegmt=True), lambda: 970.0) == 30
