@@ -21,7 +21,7 @@ def resources(host: HostContext) -> Iterator[Resource]:
     fetched = [file for file in host.files if file.origin is not None]
     if fetched:
         yield User(name=FETCHER, home=INCOMING, reason=WHY_USER)
-        yield Directory(path=INCOMING, owner=FETCHER, group=FETCHER, reason="files that are on their way")
+        yield Directory(path=INCOMING, reason="files that are on their way, each in a folder of its own")
     for file in host.files:
         if file.unlocked and (file.missing or not file.identity):
             _unlocked(host, file)

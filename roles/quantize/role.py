@@ -46,7 +46,7 @@ def _inputs(making: Making) -> Iterator[Resource]:
     files = [*making.source, *making.texts]
     if any(file.origin for file in files):
         yield User(name=FETCHER, home=INCOMING, reason=WHY_USER)
-        yield Directory(path=INCOMING, owner=FETCHER, group=FETCHER, reason="files that are on their way")
+        yield Directory(path=INCOMING, reason="files that are on their way, each in a folder of its own")
     for file in dict.fromkeys(files):
         reason = f"model {making.model}: its variants are made of it"
         if file.origin is not None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
 import stat
 from typing import Any, Dict, NamedTuple
 
-from strixkit.remote.agent import atomic, paths
+from strixkit.remote.agent import paths
 from strixkit.remote.agent.fetch.errors import FetchError
 
 USER = "strixkit-fetch"
@@ -63,11 +64,16 @@ def prepare(sha256: object) -> str:
 
 def read(folder: str, name: str) -> "Dict[str, Any]":
     """One of the JSON objects in the folder; empty when there is none. What another user made is not followed."""
-    path = os.path.join(folder, name)
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode) or os.lstat(path).st_size > JSON_BYTES:
-            return {}
+        fd = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return {}
-    value = atomic.read_json(path)
+    with os.fdopen(fd, "rb") as handle:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > JSON_BYTES:
+            return {}
+        try:
+            value = json.loads(handle.read(JSON_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return {}
     return value if isinstance(value, dict) else {}

@@ -41,7 +41,7 @@ def place(step: "Dict[str, Any]", here: str) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            _copy(fd, step, uid, gid)
+            _copy(fd, step, uid, gid, here)
         else:
             found = os.lstat(path)
             if (found.st_dev, found.st_ino) != (info.st_dev, info.st_ino):
@@ -54,7 +54,7 @@ def place(step: "Dict[str, Any]", here: str) -> None:
     shutil.rmtree(here, ignore_errors=True)
 
 
-def _copy(fd: int, step: "Dict[str, Any]", uid: int, gid: int) -> None:
+def _copy(fd: int, step: "Dict[str, Any]", uid: int, gid: int, here: str) -> None:
     """To another file system: beside its path first, and read on the way."""
     path, digest = str(step["path"]), hashlib.sha256()
     beside = os.path.join(os.path.dirname(path), ".strixkit-%s.copy" % step["sha256"])
@@ -72,7 +72,8 @@ def _copy(fd: int, step: "Dict[str, Any]", uid: int, gid: int) -> None:
             os.fchmod(target, int(step["mode"]))
             os.fsync(target)
         if digest.hexdigest() != step["sha256"]:
-            raise FetchError("%s was read with another sha256 than it had; thrown away" % path)
+            shutil.rmtree(here, ignore_errors=True)  # the next run would only copy it again
+            raise FetchError("%s was read with another sha256 than it had; thrown away; next: the same command" % path)
         os.rename(beside, path)
     except BaseException as error:
         os.unlink(beside)

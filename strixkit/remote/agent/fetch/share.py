@@ -34,6 +34,10 @@ def share(request: "Dict[str, Any]") -> "Dict[str, Any]":
     here = os.path.join(FOLDERS, sha256[:12])
     wanted = {key: request[key] for key in KEYS}
     if not (running(name) and folder.read(here, folder.REQUEST) == wanted):
+        fetching = [other for other in unit.serving_on(int(wanted["port"])) if unit.fetches(other)]
+        if fetching:  # for another run: this one must not end it
+            text = "port %d is in use by %s, which still fetches; next: the same command when that has ended"
+            raise FetchError(text % (int(wanted["port"]), fetching[0]))
         clear(name)
         user = folder.account()
         os.makedirs(here, mode=0o755, exist_ok=True)

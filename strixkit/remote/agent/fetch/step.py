@@ -27,8 +27,8 @@ def fetch(step: "Dict[str, Any]", report: Report) -> None:
     path, sha256 = str(step["path"]), str(step["sha256"])
     if os.path.isfile(path) and hashes.recorded(path) == sha256:
         return
-    here = folder.prepare(sha256)
     _clean()
+    here = folder.prepare(sha256)
     request = unit.request_of(step)
     done = folder.read(here, folder.DONE)
     if not done.get("ok"):
@@ -48,7 +48,7 @@ def fetch(step: "Dict[str, Any]", report: Report) -> None:
 
 def _clean() -> None:
     """Remove what a power cut has left of files that were put in place."""
-    for name in os.listdir(paths.INCOMING):
+    for name in os.listdir(paths.INCOMING) if os.path.isdir(paths.INCOMING) else ():
         here = os.path.join(paths.INCOMING, name)
         if folder.read(here, folder.DONE).get("ok") and not os.path.lexists(os.path.join(here, store.DATA)):
             shutil.rmtree(here, ignore_errors=True)

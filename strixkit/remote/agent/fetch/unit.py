@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from typing import Any, Dict, List, Sequence
 
@@ -11,6 +12,7 @@ from strixkit.remote.agent.detached import clear, running
 from strixkit.remote.agent.fetch import folder
 from strixkit.remote.agent.fetch.errors import FetchError
 
+NAME = re.compile(r"strixkit-fetch-([0-9a-f]{12})\.service")
 PORT = "STRIXKIT_PORT"
 DAYS = 3  # then it is ended, whatever it does
 # Reads the zip that lies beside what it is asked for; nothing of the request is an argument.
@@ -97,6 +99,14 @@ def serving_on(port: int) -> "List[str]":
         if any(line.startswith("Environment=") and "%s=%d" % (PORT, port) in line[12:].split() for line in lines):
             found += [line[3:] for line in lines if line.startswith("Id=")]
     return found
+
+
+def fetches(unit: str) -> bool:
+    """Whether a unit that is at work still fetches, and does not only give."""
+    match = NAME.fullmatch(unit)
+    names = os.listdir(paths.INCOMING) if match and os.path.isdir(paths.INCOMING) else []
+    found = [os.path.join(paths.INCOMING, one) for one in names if match and one.startswith(match[1])]
+    return any(not folder.read(here, folder.DONE) for here in found)
 
 
 def last_words(unit: str) -> str:
