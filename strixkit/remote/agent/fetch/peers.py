@@ -101,6 +101,7 @@ class Peer:
         self.where = "%s (%s port %d)" % (place.name, ", ".join(place.addresses), place.port)
         self.has: "Set[int]" = set()
         self.unreachable = "not asked yet"
+        self.answered = False  # ever
         self.since = time.monotonic()
         self.grown = time.monotonic()
         self.done = False
@@ -157,7 +158,7 @@ class Peer:
             self.grown = time.monotonic()
         self.has = has
         self.done, self.failed = bool(value["done"]), str(value["failed"])[:500]
-        self.unreachable = ""
+        self.unreachable, self.answered = "", True
 
     def _fetch(self, run: Run) -> None:
         shared, left = self._shared, set(range(run[0], run[1] + 1))

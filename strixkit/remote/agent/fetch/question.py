@@ -43,14 +43,14 @@ def allocated(here: str) -> int:
 
 
 def described(path: str) -> Answer:
-    """Type of what lies at a path, and of a file its size and recorded hash."""
-    from strixkit.remote.agent.observe import TYPES
+    """Type of what lies at a path, and of a file its size and recorded hash; of a link to nowhere whose it is."""
+    from strixkit.remote.agent import observe
 
     try:
         info = os.stat(path)
     except OSError:
-        return {"type": "symlink"}  # it leads nowhere
-    kind = next((name for check, name in TYPES if check(info.st_mode)), "device")
+        return observe.path({"path": path})
+    kind = next((name for check, name in observe.TYPES if check(info.st_mode)), "device")
     return {"type": kind, "size": info.st_size, "sha256": hashes.recorded(path) if kind == "file" else ""}
 
 

@@ -32,6 +32,7 @@ def check(store: Store, peers: "Sequence[Peer]", own: "Set[int]", limits: Limits
     gone = [peer for peer in away if peer.failed or now - peer.since > limits.peer]
     if gone and quiet > limits.peer:
         text = "%d of %d pieces are missing and only there: %s; what is there stays; next: the same command goes on"
+        text += "; if a firewall is between them, open that port, or invoke pull --no-share" * any(map(_silent, gone))
         raise FetchError(text % (len(missing), store.number, "; ".join(_why(peer) for peer in gone)))
     if quiet > limits.give_up:
         text = "%d of %d pieces are missing, and none of %s gets them; what is there stays; next: the same command"
@@ -44,6 +45,11 @@ def _check_given(there: "List[Peer]", quiet: float, limits: Limits) -> None:
         said = "; ".join("%s: %s" % (peer.where, peer.fault) for peer in there if peer.fault)
         text = "%s has what is missing, and gave nothing for %d s (%s); what is there stays; next: the same command"
         raise FetchError(text % (_names(there), quiet, said))
+
+
+def _silent(peer: Peer) -> bool:
+    """It never answered, as if it were behind a firewall."""
+    return bool(peer.unreachable) and not peer.answered
 
 
 def _why(peer: Peer) -> str:

@@ -141,7 +141,6 @@ def test_a_peer_that_dies_and_comes_back(start: Callable[..., Box]) -> None:
         for asking in origin.asked[asked:]:
             start_byte = int(asking.headers["Range"].removeprefix("bytes=").partition("-")[0])
             assert start_byte // PIECE not in recorded
-    assert "waiting for one" in other.states or other.error is None
 
 
 def test_a_peer_that_stays_away_is_named_with_what_only_it_would_have_had(start: Callable[..., Box]) -> None:
@@ -153,6 +152,7 @@ def test_a_peer_that_stays_away_is_named_with_what_only_it_would_have_had(start:
         text = str(box.error)
         assert f"3 of 10 pieces are missing and only there: box07 (127.0.0.1 port {gone}) cannot be reached: " in text
         assert "Connection refused" in text
+        assert text.endswith("if a firewall is between them, open that port, or invoke pull --no-share")
         assert len(pieces.load(str(box.folder / "pieces"))) == 7
         assert "waiting for box07" in box.states
 

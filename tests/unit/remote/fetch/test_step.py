@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from strixkit.remote.agent import hashes, paths, program
-from strixkit.remote.agent.fetch import folder, share, step, unit
+from strixkit.remote.agent.fetch import folder, question, share, step, unit
 from strixkit.remote.agent.fetch.errors import FetchError
+from strixkit.resources.download import Download
 
 DATA = b"what a model is made of"
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -98,6 +99,18 @@ def test_what_is_read_wrong_on_the_way_to_another_disk_is_not_read_again_and_aga
         fetch(tmp_path)
     assert os.listdir(tmp_path / "models") == []
     fetch(tmp_path)
+
+
+def test_of_a_link_that_leads_nowhere_is_said_what_it_is(systemd: Unit, tmp_path: Path) -> None:
+    path = tmp_path / "models" / "m.gguf"
+    path.symlink_to("/nowhere")
+    wanted = Download(path=str(path), sha256=SHA, size=len(DATA), url="http://o/m")
+    said = wanted.refuse(question.download(wanted.question()))
+    assert (
+        said
+        == f"{path} is a symlink to /nowhere, which is not there, wanted a file: point it to one, or remove it "
+        + (f"(rm {path})")
+    )
 
 
 def test_what_another_user_made_is_not_followed(tmp_path: Path) -> None:
