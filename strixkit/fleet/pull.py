@@ -86,10 +86,10 @@ def _rounds(run: Pull, hosts: Sequence[Host], sha256: str | None = None) -> list
     """Bring a file, or all of them, to the hosts.
 
     When a box vanishes or can take no part, the others lack what only it would have: they share that among them in
-    another round.
+    another round, as long as something changes.
     """
     done: dict[str, Report] = {}
-    todo, before = list(hosts), None
+    todo, before, had = list(hosts), None, dict.fromkeys((host.name for host in hosts), 0)
     for _ in range(MOST_ROUNDS):
         with Sessions(run.access) as sessions:
             parts: Parts = {}
@@ -100,9 +100,12 @@ def _rounds(run: Pull, hosts: Sequence[Host], sha256: str | None = None) -> list
                 todo = [host for host in todo if host.name not in silent]
                 who_gives = {(box.host.name, key) for box in boxes for key, held in box.files.items() if held.complete}
                 now = ({host.name for host in todo}, who_gives)
-                if not todo or now == before:
-                    break  # the same boxes with the same sources, so the same would fail once more
-                before = now
+                have = {box.host.name: sum(len(held.pieces) for held in box.files.values()) for box in boxes}
+                if now == before:  # the same boxes with the same sources: who got nothing would get nothing once more
+                    todo = [host for host in todo if have[host.name] > had[host.name]]
+                if not todo:
+                    break
+                before, had = ({host.name for host in todo}, who_gives), have
                 parts = _together(run, todo, boxes, sessions, sha256)
             work = partial(_one, run, sessions, parts, sha256)
             # All at once: who has not begun is waited for by the others.

@@ -28,11 +28,15 @@ One = Callable[[str, Parts, "str | None"], str]
 
 
 class House:
-    """Boxes of which a test says who wants what. has: (box, sha256). given: each time that holders were asked to."""
+    """Boxes of which a test says who wants what.
+
+    has: (box, sha256). arrived: how many pieces a box has of any other file. given: each time that holders were asked.
+    """
 
     def __init__(self, wants: dict[str, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
         self.wants = wants
         self.has: set[tuple[str, str]] = set()
+        self.arrived: dict[str, int] = {}
         self.given: list[str] = []
         self.ran: list[tuple[str, str | None, str]] = []
         self.fetch: One = self.arrives
@@ -69,11 +73,12 @@ class House:
 
     def _survey(self, hosts: Sequence[Host], files: Iterable[ModelFile], sessions: Sessions) -> list[Seen]:
         wanted = [str(file.sha256) for file in files]
-        none: frozenset[int] = frozenset()
-        return [
-            Seen(host, ("10.0.0.1",), {key: Holding((host.name, key) in self.has, none, none) for key in wanted})
-            for host in hosts
-        ]
+        return [Seen(host, ("10.0.0.1",), {key: self._holding(host.name, key) for key in wanted}) for host in hosts]
+
+    def _holding(self, name: str, sha256: str) -> Holding:
+        complete = (name, sha256) in self.has
+        pieces = range(0 if complete else self.arrived.get(name, 0))
+        return Holding(complete, frozenset(pieces), frozenset())
 
     def _give(self, file: ModelFile, *arguments: Any) -> list[str]:
         self.given.append(str(file.sha256))
@@ -113,6 +118,22 @@ def test_what_failed_with_the_same_boxes_and_sources_is_not_tried_again(monkeypa
     house.fetch = lambda name, parts, sha256: "no room"
     assert house.pull("b1", "b2") == {"b1": "no room", "b2": "no room"}
     assert len(house.ran) == 2
+
+
+def test_who_gets_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House({"b1": (FIRST,), "b2": (FIRST,)}, monkeypatch)
+
+    def fetch(name: str, parts: Parts, sha256: str | None) -> str:
+        if name == "b2":
+            return "no room"  # after its first stage, so that a job has run there
+        if name in parts:
+            house.arrived[name] = 52
+            return "b2 failed: no room"
+        return house.arrives(name, parts, sha256)
+
+    house.fetch = fetch
+    assert house.pull("b1", "b2") == {"b1": "", "b2": "no room"}
+    assert [name for name, _, _ in house.ran].count("b2") == 1
 
 
 def test_each_file_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
