@@ -43,7 +43,7 @@ def resources(host: HostContext) -> Iterator[Resource]:
 
 
 def _inputs(making: Making) -> Iterator[Resource]:
-    files = [*making.source, *making.texts]
+    files = [*making.source, *making.texts, *([making.published] if making.published else [])]
     if any(file.origin for file in files):
         yield User(name=FETCHER, home=INCOMING, reason=WHY_USER)
         yield Directory(path=INCOMING, reason="files that are on their way, each in a folder of its own")
@@ -145,9 +145,9 @@ def _products(host: HostContext, making: Making) -> Iterator[Product]:
     source = [
         _part("source" if not number else f"source{number + 1}", file) for number, file in enumerate(making.source)
     ]
-    imatrix: list[Part] = []
+    imatrix = [_part("imatrix", making.published)] if making.published else []
     wish = making.recipe.imatrix
-    if making.with_imatrix and wish is not None:
+    if making.with_imatrix and wish is not None and not imatrix:
         text = found.product(
             "join",
             wish.calibration.file,

@@ -206,6 +206,7 @@ def models(
         model="a model of the catalogue that has a recipe",
         variant="one that its recipe makes (default: all of them)",
         plan="show what would be made and what room it takes; nothing is touched",
+        published_imatrix="take the importance matrix that the model's author has made, and measure none",
     )
 )
 def quantize(
@@ -214,6 +215,7 @@ def quantize(
     model: str = "",
     variant: str = "",
     plan: bool = False,
+    published_imatrix: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
@@ -232,7 +234,7 @@ def quantize(
         if not model:
             raise InputError("no model is named", hint="--model NAME; those of profiles/models/ that have a recipe")
         item, access = cli.one(host, inventory), cli.access(prompt_sudo_password)
-        wanted = making(model, variant or None)
+        wanted = making(model, variant or None, published=published_imatrix)
         with renderer(quiet=json) as emit:
             found = (verbs.plan if plan else verbs.quantize)(item, access, emit, wanted)
         code = 0 if found.outcome.ok or plan else 1

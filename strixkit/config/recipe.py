@@ -55,11 +55,12 @@ class Calibration(Section):
 class Importance(Section):
     """llama-imatrix. context: tokens of a chunk. chunks: how many there must be; None: as many as the text has.
 
-    tensors: how many must have data. calibration: its text.
+    tensors: how many must have data. calibration: its text. published: the same file as the model's author made it.
     """
 
     file: FileName
     calibration: Calibration
+    published: ModelSource | None = None
     device: Device = "Vulkan0"
     gpu_layers: int = Field(default=ALL_LAYERS, ge=0)
     flash_attention: Literal["on", "off", "auto"] = "on"

@@ -42,7 +42,8 @@ class Input:
 class Making:
     """Variants of a model that are to be made. unlocked: files of a hub of which lock.yaml does not say what they are.
 
-    source: the parts of the model to start from. texts: what the importance matrix is measured on.
+    source: the parts of the model to start from. texts: what the importance matrix is measured on. published: the
+    matrix as its author made it, which is then not measured.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Making:
     variants: tuple[str, ...]
     source: tuple[Input, ...] = ()
     texts: tuple[Input, ...] = ()
+    published: Input | None = None
     unlocked: tuple[str, ...] = ()
 
     @property
@@ -62,7 +64,7 @@ class Making:
 def made_paths(making: Making) -> list[str]:
     """Where the files of a run come to lie, in the order in which they are made."""
     names = [making.entry.variants[name].file for name in making.variants]
-    if making.with_imatrix and making.recipe.imatrix is not None:
+    if making.with_imatrix and making.recipe.imatrix is not None and making.published is None:
         names = [making.recipe.imatrix.calibration.file, making.recipe.imatrix.file, *names]
     return [f"{MADE}/{name}" for name in names]
 
@@ -71,10 +73,10 @@ class _UnlockedError(Exception):
     """A file of the hub is not locked."""
 
 
-def making(model: str, variant: str | None, entry: Model | None = None) -> Making:
+def making(model: str, variant: str | None, entry: Model | None = None, *, published: bool = False) -> Making:
     """What is to be made of a model: a variant, or all that its recipe makes. Raises InputError.
 
-    entry: instead of the catalogue's.
+    entry: instead of the catalogue's. published: with the importance matrix that the author of the model made.
     """
     entry = entry or load_model(model)
     if entry.recipe is None:
@@ -84,10 +86,19 @@ def making(model: str, variant: str | None, entry: Model | None = None) -> Makin
         raise unknown_name("variant of the recipe", variant, entry.recipe.variants)
     variants = (variant,) if variant is not None else tuple(entry.recipe.variants)
     made = Making(model, entry, entry.recipe, variants)
+    imatrix = entry.recipe.imatrix if made.with_imatrix else None
+    own = imatrix.published if imatrix else None
+    if published and own is None:
+        raise InputError(
+            f"model {model} names no importance matrix of its author for {', '.join(variants)}",
+            hint="without --published-imatrix it is measured, where it is used",
+        )
     source, unlocked = sources(entry.recipe)
     texts: list[Input] = []
-    if made.with_imatrix and entry.recipe.imatrix is not None:
-        texts = _texts(entry.recipe.imatrix.calibration.texts, unlocked)
+    if published and own is not None:
+        made = replace(made, published=next(iter(_named(_all([own], unlocked))), None))
+    elif imatrix is not None:
+        texts = _texts(imatrix.calibration.texts, unlocked)
     return replace(made, source=tuple(source), texts=tuple(texts), unlocked=tuple(unlocked))
 
 
@@ -165,7 +176,7 @@ def _named(parts: Sequence[Input]) -> list[Input]:
         name = _base(part)
         match = SPLIT.fullmatch(name)
         if match is None:
-            name = f"{PurePosixPath(name).stem}-{digest}.gguf"
+            name = f"{PurePosixPath(name).stem}-{digest}{PurePosixPath(name).suffix}"
         else:
             name = f"{match['stem']}-{digest}-{match['number']}-of-{match['count']}.gguf"
         found.append(part if part.path else replace(part, path=f"{MODELS}/{name}"))

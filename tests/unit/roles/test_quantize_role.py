@@ -14,7 +14,7 @@ from strixkit.config.catalogue import load_model, load_runtime
 from strixkit.config.host import Host
 from strixkit.errors import InputError
 from strixkit.host.context import HostContext, Origin, RuntimeState
-from strixkit.host.making import Input, Making
+from strixkit.host.making import Input, Making, making
 from strixkit.planner.facts import Facts
 from strixkit.resources.download import Download
 from strixkit.resources.product import Product
@@ -137,6 +137,23 @@ def test_nothing_is_fetched_for_a_type_that_the_tool_does_not_know(wanted: Makin
 def test_a_runtime_without_its_tools(wanted: Making) -> None:
     with pytest.raises(InputError, match="has no llama-imatrix in /opt/fork"):
         list(resources(context(wanted, tools=("llama-quantize",))))
+
+
+def test_the_authors_own_matrix_is_fetched_and_none_is_measured(wanted: Making) -> None:
+    own = text("qwen3.6-27b-code.imatrix", "e")
+    host = context(replace(wanted, texts=(), published=own))
+    found = products(host)
+    assert set(found) == {wanted.entry.variants[name].file for name in wanted.variants}
+    for product in found.values():
+        used = {item["name"]: item["sha256"] for item in product.spec["inputs"]}
+        assert used["imatrix"] == own.sha256
+        assert f"download:{own.path}" in product.after
+    assert own.path in [item.path for item in resources(host) if isinstance(item, Download)]
+
+
+def test_a_model_whose_author_gave_no_matrix() -> None:
+    with pytest.raises(InputError, match="names no importance matrix of its author for q8_0"):
+        making("tiny", "q8_0", published=True)
 
 
 def test_what_is_not_locked_is_said(wanted: Making) -> None:
