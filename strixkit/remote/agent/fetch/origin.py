@@ -218,8 +218,12 @@ class Origin:
 
 def redirected(url: str, location: str) -> str:
     """Pure: where a redirect leads. Raises FetchError for what is not followed."""
-    target = urljoin(url, location)
-    parts = urlsplit(target)
+    try:
+        target = urljoin(url, location)
+        parts = urlsplit(target)
+        parts.port  # noqa: B018  raises when it is none
+    except ValueError as error:
+        raise FetchError("%s redirects to no URL: %s" % (shown(url), error)) from error
     if parts.scheme not in ("http", "https") or not parts.hostname or target == url:
         raise FetchError("%s redirects to %r; wanted another http(s) URL" % (shown(url), shown(target)))
     if urlsplit(url).scheme == "https" and parts.scheme != "https":

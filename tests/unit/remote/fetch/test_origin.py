@@ -235,6 +235,9 @@ def test_a_redirect_is_followed_and_none_out_of_encryption() -> None:
         redirected("https://hub/a", "http://hub/a?secret")
     with pytest.raises(FetchError, match="wanted another"):
         redirected("https://hub/a", "")
+    for wrong in ("https://h:99999/", "https://[::1/", "https://h:x/"):
+        with pytest.raises(FetchError, match="https://hub/a redirects to no URL"):
+            redirected("https://hub/a?secret", wrong)
 
 
 def test_redirects_end(tmp_path: Path) -> None:
