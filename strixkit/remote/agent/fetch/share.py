@@ -16,11 +16,12 @@ from strixkit.remote.agent import hashes
 from strixkit.remote.agent.detached import clear, running
 from strixkit.remote.agent.fetch import folder, pieces, unit
 from strixkit.remote.agent.fetch.errors import FetchError
-from strixkit.remote.agent.fetch.serve import HAVE, Server
+from strixkit.remote.agent.fetch.serve import AT_REST, HAVE, Server
 
 FOLDERS = "/run/strixkit-share"
 KEYS = ("sha256", "size", "port", "secret", "seconds")
 START_SECONDS = 15
+FIRST_SECONDS = 900  # for the first question: who wants it may have to read half a file again before
 TICK_SECONDS = 0.5
 
 
@@ -55,7 +56,7 @@ def share(request: "Dict[str, Any]") -> "Dict[str, Any]":
 def _wait(name: str, wanted: "Dict[str, Any]") -> None:
     """Until it answers. Raises FetchError with its last words."""
     end = time.monotonic() + START_SECONDS
-    headers = {"Authorization": "Bearer %s" % wanted["secret"]}
+    headers = {"Authorization": "Bearer %s" % wanted["secret"], AT_REST: "yes"}
     while time.monotonic() < end and running(name):
         connection = http.client.HTTPConnection("127.0.0.1", int(wanted["port"]), timeout=5)
         try:
@@ -104,8 +105,14 @@ def main() -> int:
     except OSError as error:
         print("port %d cannot be served on: %s" % (wanted["port"], error.strerror), file=sys.stderr)
         return 1
+    give(server, float(wanted["seconds"]), FIRST_SECONDS)
+    return 0
+
+
+def give(server: Server, seconds: float, first: float) -> None:
+    """Serve until nobody has asked for so many seconds; first: how long the first question is waited for."""
+    server.asked += max(0.0, first - seconds)
     server.start()
-    while time.monotonic() - server.asked < float(wanted["seconds"]):
+    while time.monotonic() - server.asked < seconds:
         time.sleep(TICK_SECONDS)
     server.stop()
-    return 0

@@ -17,9 +17,9 @@ import pytest
 from strixkit.remote.agent.fetch import pieces
 from strixkit.remote.agent.fetch.engine import Engine, Request
 from strixkit.remote.agent.fetch.errors import FetchError
-from strixkit.remote.agent.fetch.peers import Place
+from strixkit.remote.agent.fetch.peers import Client, Place
 from strixkit.remote.agent.fetch.serve import MOST_CONNECTIONS, Server
-from strixkit.remote.agent.fetch.share import Whole
+from strixkit.remote.agent.fetch.share import Whole, give
 from tests.unit.remote.fetch.fetching import DATA, FAST, SIZE, fetch, file_of, free_port, is_there
 from tests.unit.remote.fetch.server import PIECE, Origin, serving
 
@@ -239,6 +239,25 @@ def test_a_corrupted_piece_of_the_origin_is_fetched_there_again_and_one_of_a_pee
         asked = len(origin.asked)
         start("one", origin, "", 0, peers).good()
         assert len(origin.asked) == asked
+
+
+def test_who_gives_waits_longer_for_the_first_question(tmp_path: Path) -> None:
+    path = tmp_path / "whole"
+    path.write_bytes(DATA)
+    with path.open("rb") as handle:
+        server = Server(free_port(), "a" * 64, SECRET, Whole(handle.fileno(), SIZE))
+        thread = threading.Thread(target=give, args=(server, 0.5, 60.0), daemon=True)
+        thread.start()
+        thread.join(2)
+        assert thread.is_alive()
+        client = Client(Place("holder", ["127.0.0.1"], server.server_address[1]), "a" * 64, SECRET, "", 5.0)
+        client.have(at_rest=True)
+        thread.join(2)
+        assert thread.is_alive(), "that was no question of somebody who wants something"
+        client.have()
+        thread.join(5)
+        assert not thread.is_alive()
+        client.close()
 
 
 def test_who_does_not_know_the_secret_learns_nothing(tmp_path: Path) -> None:
