@@ -22,8 +22,8 @@ from strixkit.runtime.perplexity_progress import Meter
 
 EVALUATIONS = paths.STATE + "/evaluations"
 TRIES = 4  # one, and three more where the last lines were lost
-# The thread that writes the last lines has only the moment until the program ends. With Nice=10, on two busy cores, half
-# of all runs lost them, and a sixth without. The unit's weight is low all the same.
+# The thread that writes the last lines has only the moment until the program ends. With Nice=10, on two busy cores,
+# half of all runs lost them, and a sixth without. The unit's weight is low all the same.
 IN_TIME = ("Nice=0",)
 OUTPUT_BYTES = 4 << 20
 RESERVED_SHARE = 0.05  # of the disk that large logits leave free: what serves must be able to write
