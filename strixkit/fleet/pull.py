@@ -100,9 +100,12 @@ def _rounds(run: Pull, hosts: Sequence[Host], sha256: str | None = None) -> list
                 todo = [host for host in todo if host.name not in silent]
                 who_gives = {(box.host.name, key) for box in boxes for key, held in box.files.items() if held.complete}
                 now = ({host.name for host in todo}, who_gives)
-                have = {box.host.name: sum(len(held.pieces) for held in box.files.values()) for box in boxes}
-                if now == before:  # the same boxes with the same sources: who got nothing would get nothing once more
-                    todo = [host for host in todo if have[host.name] > had[host.name]]
+                have = {box.host.name: _arrived(box, sha256) for box in boxes}
+                if now == before:  # the same boxes with the same sources: who has nothing would get nothing once more
+                    some = any(have[host.name] > had[host.name] for host in todo)
+                    todo = [host for host in todo if some and have[host.name]]
+                if before is not None and any(have.get(host.name) for host in hosts if host not in todo):
+                    break  # what a box has that is there must not come twice: the next run goes on with it
                 if not todo:
                     break
                 before, had = ({host.name for host in todo}, who_gives), have
@@ -116,6 +119,11 @@ def _rounds(run: Pull, hosts: Sequence[Host], sha256: str | None = None) -> list
             break
         run.emit(Event(todo[0].name, "note", "looking once more who has what"))
     return [done[host.name] for host in hosts]
+
+
+def _arrived(box: Seen, sha256: str | None) -> int:
+    """Pieces that a box has of a file, or of all, as far as it has not all of it."""
+    return sum(len(held.pieces) for key, held in box.files.items() if sha256 in {None, key} and not held.complete)
 
 
 def _one(run: Pull, sessions: Sessions, parts: Parts, sha256: str | None, host: Host) -> Outcome:

@@ -136,6 +136,21 @@ def test_who_gets_nothing_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) ->
     assert [name for name, _, _ in house.ran].count("b2") == 1
 
 
+def test_what_a_box_has_that_can_take_no_part_now_does_not_come_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House({"b1": (FIRST,), "b2": (FIRST,)}, monkeypatch)
+    house.arrived["b2"] = 48
+
+    def fetch(name: str, parts: Parts, sha256: str | None) -> str:
+        if name == "b2":
+            raise InputError("another job runs there", host=name)
+        house.arrived[name] = 52
+        return "b2 cannot be reached"
+
+    house.fetch = fetch
+    assert house.pull("b1", "b2")["b1"] == "b2 cannot be reached"
+    assert len(house.ran) == 2
+
+
 def test_each_file_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     # b1 is at the first file for long: b2 would wait in vain for its part of the second one.
     house = House({"b1": (FIRST, SECOND), "b2": (SECOND,), "b3": (SECOND,)}, monkeypatch)
