@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -45,7 +46,8 @@ class ScriptedHub:
     def small(self, repo: str, commit: str, name: str, data: bytes) -> None:
         """A file that the hub has in git itself."""
         path = f"/{repo}/resolve/{commit}/{name}"
-        headers = {"X-Repo-Commit": commit, "ETag": '"' + "e" * 40 + '"'}
+        blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{blob}"'}
         self.answers["HEAD", path] = answer(200, {**headers, "Content-Length": str(len(data))})
         self.answers["GET", path] = answer(200, headers, data)
 

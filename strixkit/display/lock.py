@@ -6,7 +6,7 @@ from typing import Any
 
 from strixkit.config.document import shown
 from strixkit.display.columns import columns
-from strixkit.display.lock_hub import SHORT, hub_document, hub_lines, since
+from strixkit.display.lock_hub import SHORT, hub_document, hub_lines, next_line, since
 from strixkit.display.text import one_line
 from strixkit.fleet.lock import Locking
 from strixkit.fleet.lock_git import Entry
@@ -34,9 +34,7 @@ def _git_lines(found: Locking) -> list[str]:
             )
         if entry.error is not None:
             text.append(f"not resolved: {', '.join(entry.runtimes)}: {one_line(entry.error.message)}")
-            text.append(
-                f"  next: {one_line(entry.error.hint or '')}; then invoke lock --only {','.join(entry.runtimes)}"
-            )
+            text.append(next_line(entry.error, entry.runtimes))
     return text
 
 

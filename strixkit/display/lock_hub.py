@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import re
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from strixkit.config.lock import LockedFile
+from strixkit.config.repository import COMMIT
 from strixkit.display.columns import columns
 from strixkit.display.text import one_line
+from strixkit.errors import StrixError
 from strixkit.fleet.lock import Locking
 from strixkit.fleet.lock_hub import HubEntry
 
@@ -29,12 +34,24 @@ def since(locked: datetime.date | None, today: datetime.date) -> str:
     return f", locked {locked} ({days} day{'' if days == 1 else 's'} ago)"
 
 
+def next_line(error: StrixError, names: Sequence[str]) -> str:
+    """What to do about what was not resolved."""
+    again = f"invoke lock --only {','.join(names)}"
+    return f"  next: {one_line(error.hint)}; then {again}" if error.hint else f"  next: {again}, later"
+
+
 def hub_lines(found: Locking) -> list[str]:
-    """One line for each model's repository, then the files that differ, then what was not resolved and why."""
-    rows = [(name, entry.ref, _commits(entry), _state(entry, found)) for entry in found.hub for name in entry.models]
-    text = columns([tuple(map(one_line, row)) for row in sorted(rows)]) if rows else []
-    for entry in found.hub:
-        text += _file_lines(entry)
+    """A line for each model's repository, below it the files that differ; then what was not resolved and why."""
+    entries = sorted(found.hub, key=lambda entry: (entry.models, entry.repo, entry.ref))
+    rows = [
+        (name, entry.repo, _ref(entry), _commits(entry), _state(entry, found))
+        for entry in entries
+        for name in entry.models
+    ]
+    lines = iter(columns([tuple(map(one_line, row)) for row in rows]) if rows else [])
+    text = []
+    for entry in entries:
+        text += [*islice(lines, len(entry.models)), *_file_lines(entry)]
     for item in found.hub_unused:
         text.append(f"no model names {one_line(item.ref)} of {item.repo} any more")
     for entry in found.hub:
@@ -44,7 +61,7 @@ def hub_lines(found: Locking) -> list[str]:
             )
         for error in entry.errors:
             text.append(f"not resolved: {', '.join(entry.models)}: {one_line(error.message)}")
-            text.append(f"  next: {one_line(error.hint or '')}; then invoke lock --only {','.join(entry.models)}")
+            text.append(next_line(error, entry.models))
     return text
 
 
@@ -76,6 +93,10 @@ def _dumped(file: LockedFile | None) -> dict[str, Any] | None:
     return file.model_dump(mode="json") if file else None
 
 
+def _ref(entry: HubEntry) -> str:
+    return entry.ref[:SHORT] if re.fullmatch(COMMIT, entry.ref) else entry.ref
+
+
 def _commits(entry: HubEntry) -> str:
     old = entry.old.commit[:SHORT] if entry.old else "not locked"
     new = entry.revision.commit[:SHORT] if entry.revision else "?"
@@ -97,16 +118,11 @@ def _file_lines(entry: HubEntry) -> list[str]:
     for old, new in entry.changes:
         item = new or old
         assert item is not None  # one of them is there, or it were no change
-        rows.append(
-            (f"  {item.file}", f"{item.size_bytes:,} bytes", f"sha256 {item.sha256[:SHORT]}", _what(entry, old, new))
-        )
+        rows.append((f"  {item.file}", f"{item.size_bytes:,} bytes", f"sha256 {item.sha256[:SHORT]}", _what(old, new)))
     return columns([tuple(map(one_line, row)) for row in rows], right=(1,)) if rows else []
 
 
-def _what(entry: HubEntry, old: LockedFile | None, new: LockedFile | None) -> str:
+def _what(old: LockedFile | None, new: LockedFile | None) -> str:
     if old is None or new is None:
         return "new" if old is None else "no model names it any more"
-    if entry.state == "changed":
-        # A commit is to name the same bytes for ever: someone should look.
-        return f"OTHER bytes at the SAME commit: locked are {old.size_bytes:,}, sha256 {old.sha256[:SHORT]}"
     return f"changed: locked are {old.size_bytes:,} bytes, sha256 {old.sha256[:SHORT]}"

@@ -36,7 +36,7 @@ class HubEntry:
 
     @property
     def state(self) -> State:
-        """What became of it. changed: at one commit, other files than the lock's, or the same ones with other bytes."""
+        """What became of it. changed: at one commit, other files than the lock's."""
         if self.errors or self.revision is None:
             return "unresolved"
         if self.old is None:
@@ -94,8 +94,25 @@ def _entry(hub: Hub, repo: str, ref: str, named: Mapping[str, Sequence[HubFile]]
         return HubEntry(repo, ref, models, old, errors=(error,))
     found = files(hub, revision, names)
     errors = tuple(item for item in found.values() if isinstance(item, HubError))
+    errors += _contradictions(old, revision, found)
     known = tuple(item for item in found.values() if isinstance(item, LockedFile))
     return HubEntry(repo, ref, models, old, revision, () if errors else known, errors)
+
+
+def _contradictions(
+    old: LockedRepository | None, revision: Revision, found: Mapping[str, LockedFile | HubError]
+) -> tuple[HubError, ...]:
+    """A commit has the same bytes for ever: the hub or the lock is wrong, and a person should look."""
+    errors = []
+    for before in old.files if old and old.commit == revision.commit else ():
+        now = found.get(before.file)
+        if isinstance(now, LockedFile) and now != before:
+            said = f"{now.size_bytes:,} bytes, sha256 {now.sha256[:12]}"
+            locked = f"{before.size_bytes:,} bytes, sha256 {before.sha256[:12]}"
+            what = f"OTHER bytes at the SAME commit {revision.commit[:12]}: {said}; locked are {locked}"
+            hint = f"is HF_ENDPOINT the right one? If the lock is wrong, delete {revision.repo} in it"
+            errors.append(HubError(f"{revision.repo}: {before.file} has {what}", hint=hint))
+    return tuple(errors)
 
 
 def changed_hub(

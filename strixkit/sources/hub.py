@@ -22,16 +22,23 @@ from strixkit.sources.hub_refusal import refusal
 
 SHA256 = r"[0-9a-f]{64}"
 MOST_SIZE_BYTES = 1 << 50
+POINTER = b"version https://git-lfs"
+ENDPOINT_HINT = "is HF_ENDPOINT the right one?"
+AGAIN = "the same command again; " + ENDPOINT_HINT
 
 
 @dataclass(frozen=True)
 class Revision:
-    """A branch, tag or commit of a repository now. names: its files. moved: the repository's new name, or empty."""
+    """A branch, tag or commit of a repository now, as `ref` names it.
+
+    names: its files. moved: the repository's new name, or empty.
+    """
 
     repo: str
     commit: str
     names: tuple[str, ...]
     moved: str = ""
+    ref: str = "main"
 
 
 def ask(hub: Hub, repo: str, ref: str) -> Revision:
@@ -46,13 +53,16 @@ def ask(hub: Hub, repo: str, ref: str) -> Revision:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise HubError(f"{hub.endpoint} answers for {repo} with no JSON", hint="is HF_ENDPOINT the right one?")
+        raise HubError(f"{hub.endpoint} answers for {repo} with no JSON", hint=ENDPOINT_HINT)
     commit = found.get("sha")
     if not isinstance(commit, str) or not re.fullmatch(COMMIT, commit):
-        raise HubError(f"{hub.endpoint} answers for {repo} with the commit {commit!r:.60}, wanted 40 hex digits")
+        raise HubError(
+            f"{hub.endpoint} answers for {repo} with the commit {commit!r:.60}, wanted 40 hex digits",
+            hint=ENDPOINT_HINT,
+        )
     if re.fullmatch(COMMIT, ref) and commit != ref:
-        raise HubError(f"{repo}: asked for commit {ref}, the hub answers with {commit}")
-    return Revision(repo, commit, _names(found.get("siblings")), _moved(answer, api, name, repo))
+        raise HubError(f"{repo}: asked for commit {ref}, the hub answers with {commit}", hint=ENDPOINT_HINT)
+    return Revision(repo, commit, _names(found.get("siblings")), _moved(answer, api, name, repo), ref)
 
 
 def _names(siblings: object) -> tuple[str, ...]:
@@ -90,13 +100,16 @@ def _file(hub: Hub, revision: Revision, name: str) -> LockedFile:
         raise refusal(hub, answer, revision.repo, name)
     commit = answer.header("X-Repo-Commit")
     if commit and commit != revision.commit:
-        raise HubError(f"{where}: asked for it at {revision.commit}, the hub answers with the commit {commit!r:.60}")
+        found = f"asked for it at {revision.commit}, the hub answers with the commit {commit!r:.60}"
+        raise HubError(f"{where}: {found}", hint=ENDPOINT_HINT)
     tag = _tag(answer)
     if re.fullmatch(SHA256, tag):
         return LockedFile(file=name, size_bytes=_size(answer, where), sha256=tag)
     if tag and not re.fullmatch(COMMIT, tag):  # 40 digits: git's own hash of a small file
-        raise HubError(f"{where}: the hub says the sha256 is {tag!r:.80}, wanted 64 hex digits")
-    return _fetched(hub, revision, url, where, name)
+        raise HubError(f"{where}: the hub says the sha256 is {tag!r:.80}, wanted 64 hex digits", hint=ENDPOINT_HINT)
+    if not tag and answer.url.startswith(f"{hub.endpoint}/"):
+        tag = answer.header("ETag").strip().removeprefix("W/").strip('"')
+    return _fetched(hub, revision, url, name, tag)
 
 
 def _tag(answer: Answer) -> str:
@@ -107,16 +120,23 @@ def _size(answer: Answer, where: str) -> int:
     text = answer.header("X-Linked-Size")
     size = int(text) if re.fullmatch(r"[0-9]{1,16}", text) else 0
     if not 0 < size <= MOST_SIZE_BYTES:
-        raise HubError(f"{where}: the hub says its size is {text!r:.40}, wanted a number of bytes")
+        raise HubError(f"{where}: the hub says its size is {text!r:.40}, wanted a number of bytes", hint=ENDPOINT_HINT)
     return size
 
 
-def _fetched(hub: Hub, revision: Revision, url: str, where: str, name: str) -> LockedFile:
+def _fetched(hub: Hub, revision: Revision, url: str, name: str, tag: str) -> LockedFile:
+    """Of a small file. tag: git's hash of it, if it is one."""
+    where = f"{revision.repo}: {name}"
     answer = hub.get(url)
     if answer.status != 200:
         raise refusal(hub, answer, revision.repo, name)
     if not answer.body:
         raise HubError(f"{where} is empty", hint="correct the name in the model's file")
+    if answer.body.startswith(POINTER):
+        raise HubError(f"{where}: the hub sends a pointer of git-lfs instead of the file", hint=ENDPOINT_HINT)
+    blob = hashlib.sha1(b"blob %d\0" % len(answer.body) + answer.body, usedforsecurity=False).hexdigest()
+    if re.fullmatch(COMMIT, tag) and tag != blob:
+        raise HubError(f"{where}: what came is not the file that the hub has: git's hash of it differs", hint=AGAIN)
     return LockedFile(file=name, size_bytes=len(answer.body), sha256=hashlib.sha256(answer.body).hexdigest())
 
 
@@ -125,7 +145,8 @@ def _not_there(revision: Revision, name: str) -> HubError:
     same = [path for path in revision.names if path.rpartition("/")[2] == base]
     if len(same) == 1:
         said = f"; it is there as {same[0]!r:.300}"
-        hint = f"in the model's file: source: {{hub: {{repo: {revision.repo}, file: {same[0]!r:.300}}}}}"
+        ref = "" if revision.ref == "main" else f"ref: {revision.ref}, "
+        hint = f"in the model's file: source: {{hub: {{repo: {revision.repo}, {ref}file: {same[0]!r:.300}}}}}"
     else:
         said, hint = suggestion(name, revision.names)[:300], "correct the name in the model's file"
     return HubError(f"{revision.repo} has no {name} at {revision.commit[:12]}{said}", hint=hint)

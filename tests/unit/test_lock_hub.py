@@ -109,7 +109,7 @@ def test_first_lock_then_nothing_then_a_changed_file(checkout: Checkout, hub: Sc
     done = checkout.invoke()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [
-        "ours  main  not locked -> 111111111111  new",
+        "ours  owner/name  main  not locked -> 111111111111  new",
         "  m.gguf  16,500,000,000 bytes  sha256 aaaaaaaaaaaa  new",
         "lock.yaml: written",
     ]
@@ -126,7 +126,7 @@ def test_first_lock_then_nothing_then_a_changed_file(checkout: Checkout, hub: Sc
     done = checkout.invoke("--check")
     assert done.returncode == 3
     assert done.stdout.splitlines() == [
-        f"ours  main  111111111111 -> 222222222222  moved, locked {today} (0 days ago)",
+        f"ours  owner/name  main  111111111111 -> 222222222222  moved, locked {today} (0 days ago)",
         "  m.gguf  16,500,000,001 bytes  sha256 bbbbbbbbbbbb  "
         "changed: locked are 16,500,000,000 bytes, sha256 aaaaaaaaaaaa",
         "lock.yaml: as it was; invoke lock would change it",
@@ -143,11 +143,48 @@ def test_other_bytes_at_the_same_commit(checkout: Checkout, hub: ScriptedHub) ->
     checkout.locked(REPO, ONE, file("m.gguf"), file("gone.gguf"))
     hub.revision(REPO, "main", ONE, "m.gguf")
     hub.large(REPO, ONE, "m.gguf", 1000, OTHER)
+    before = (checkout.folder / "lock.yaml").read_text()
+    done = checkout.invoke()
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"ours  owner/name  main  111111111111  not resolved: stays as it is, locked 2026-01-02 {days()}",
+        "not resolved: ours: owner/name: m.gguf has OTHER bytes at the SAME commit 111111111111: "
+        "1,000 bytes, sha256 bbbbbbbbbbbb; locked are 1,000 bytes, sha256 aaaaaaaaaaaa",
+        "  next: is HF_ENDPOINT the right one? If the lock is wrong, delete owner/name in it; "
+        "then invoke lock --only ours",
+        "lock.yaml: unchanged",
+    ]
+    assert (checkout.folder / "lock.yaml").read_text() == before
+
+
+def test_another_file_at_the_same_commit(checkout: Checkout, hub: ScriptedHub) -> None:
+    checkout.model("ours", "m.gguf")
+    checkout.locked(REPO, ONE, file("gone.gguf"))
+    hub.revision(REPO, "main", ONE, "m.gguf")
+    hub.large(REPO, ONE, "m.gguf", 1000, OTHER)
     done = checkout.invoke("--check")
     assert done.returncode == 3
-    assert f"ours  main  111111111111  changed, locked 2026-01-02 {days()}" in done.stdout
-    assert "OTHER bytes at the SAME commit: locked are 1,000, sha256 aaaaaaaaaaaa" in done.stdout
+    assert f"ours  owner/name  main  111111111111  changed, locked 2026-01-02 {days()}" in done.stdout
     assert "no model names it any more" in done.stdout
+
+
+def test_each_row_names_its_repository_and_each_error_a_command(checkout: Checkout, hub: ScriptedHub) -> None:
+    checkout.model("ours", "m.gguf")
+    text = (checkout.profiles / "models/ours.yaml").read_text()
+    source = "source: {hub: {repo: datasets/o/d, ref: v1, file: two.gguf}}"
+    (checkout.profiles / "models/ours.yaml").write_text(f"{text}  two: {{file: two.gguf, note: x, {source}}}\n")
+    hub.revision(REPO, "main", ONE, "m.gguf")
+    hub.large(REPO, ONE, "m.gguf", 1000, SHA)
+    hub.revision("o/d", "v1", TWO, "two.gguf", api="datasets")
+    hub.large("datasets/o/d", TWO, "two.gguf", 1000, OTHER, Location="ftp://elsewhere/", X_Linked_Etag="")
+    assert checkout.invoke().stdout.splitlines() == [
+        "ours  datasets/o/d  v1    not locked -> 222222222222  not resolved: stays not locked",
+        "ours  owner/name    main  not locked -> 111111111111  new",
+        "  m.gguf  1,000 bytes  sha256 aaaaaaaaaaaa  new",
+        f"not resolved: ours: {hub.url}/datasets/o/d/resolve/{TWO}/two.gguf redirects from http to 'ftp': not followed",
+        "  next: invoke lock --only ours, later",
+        "lock.yaml: written",
+    ]
 
 
 def test_the_same_files_at_another_commit(checkout: Checkout, hub: ScriptedHub) -> None:
@@ -170,8 +207,11 @@ def test_one_file_that_is_not_there_keeps_the_whole_entry(checkout: Checkout, hu
     done = checkout.invoke()
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        f"ours    main  111111111111 -> 222222222222  not resolved: stays as it is, locked 2026-01-02 {days()}",
-        f"theirs  main  111111111111 -> 222222222222  not resolved: stays as it is, locked 2026-01-02 {days()}",
+        *(
+            f"{name}  owner/name  main  111111111111 -> 222222222222  "
+            f"not resolved: stays as it is, locked 2026-01-02 {days()}"
+            for name in ("ours  ", "theirs")
+        ),
         "not resolved: ours, theirs: owner/name has no t.gguf at 222222222222; it is there as 'q4/t.gguf'",
         "  next: in the model's file: source: {hub: {repo: owner/name, file: 'q4/t.gguf'}}; "
         "then invoke lock --only ours,theirs",

@@ -6,6 +6,7 @@ import hashlib
 import socket
 import threading
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from strixkit.config.lock import LockedFile
 from strixkit.errors import InputError
 from strixkit.secret import Secret
 from strixkit.sources.hub import Revision, ask, files
-from strixkit.sources.hub_http import Hub, HubError
+from strixkit.sources.hub_http import Answer, Hub, HubError
+from strixkit.sources.hub_refusal import refusal
 from strixkit.sources.hub_token import may_carry_token, token, token_for
 from tests.scriptedhub import ScriptedHub, answer, scripted_hub
 
@@ -67,11 +69,26 @@ def test_a_small_file_is_fetched_and_hashed(server: ScriptedHub, hub: Hub) -> No
 
 def test_a_small_file_behind_the_hubs_own_redirect(server: ScriptedHub, hub: Hub) -> None:
     """As Hugging Face gives it: the linked etag is then git's hash, not a sha256."""
-    headers = {"Location": f"/api/resolve-cache{PATH}", "X-Linked-Etag": '"' + "e" * 40 + '"', "X-Linked-Size": "3"}
+    blob = hashlib.sha1(b"blob 3\0abc").hexdigest()
+    headers = {"Location": f"/api/resolve-cache{PATH}", "X-Linked-Etag": f'"{blob}"', "X-Linked-Size": "3"}
     server.answers["HEAD", PATH] = answer(307, headers)
     server.answers["GET", PATH] = answer(307, headers)
     server.answers["GET", f"/api/resolve-cache{PATH}"] = answer(200, body=b"abc")
     assert one(hub).sha256 == hashlib.sha256(b"abc").hexdigest()
+    server.answers["GET", f"/api/resolve-cache{PATH}"] = answer(200, body=b"<html>sign in</html>")
+    with pytest.raises(HubError, match="what came is not the file that the hub has"):
+        one(hub)
+
+
+def test_a_small_file_that_is_not_what_came(server: ScriptedHub, hub: Hub) -> None:
+    """A proxy's page, and the pointer that git has in the place of a large file."""
+    server.small(REPO, COMMIT, "m.gguf", b"words")
+    server.answers["GET", PATH] = answer(200, body=b"<html>sign in</html>")
+    with pytest.raises(HubError, match="what came is not the file that the hub has"):
+        one(hub)
+    server.small(REPO, COMMIT, "m.gguf", b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64)
+    with pytest.raises(HubError, match="a pointer of git-lfs instead of the file"):
+        one(hub)
 
 
 def test_a_dataset_and_a_ref_with_a_slash(server: ScriptedHub, hub: Hub) -> None:
@@ -134,6 +151,9 @@ def test_a_file_in_a_folder(hub: Hub) -> None:
     with pytest.raises(HubError, match=r"has no m\.gguf at aaaaaaaaaaaa; it is there as 'f16/m\.gguf'") as caught:
         files_of(hub, "f16/m.gguf")
     assert caught.value.hint == "in the model's file: source: {hub: {repo: owner/name, file: 'f16/m.gguf'}}"
+    found = files(hub, Revision(REPO, COMMIT, ("f16/m.gguf",), ref=COMMIT), ["m.gguf"])["m.gguf"]
+    assert isinstance(found, HubError)
+    assert f"ref: {COMMIT}, file: 'f16/m.gguf'" in (found.hint or "")
     with pytest.raises(HubError, match=r"did you mean 'mm\.gguf'"):
         files_of(hub, "mm.gguf")
     with pytest.raises(HubError, match=r"has no m\.gguf at aaaaaaaaaaaa\n"):
@@ -166,6 +186,14 @@ def test_refusals(server: ScriptedHub, hub: Hub, status: int, headers: dict[str,
     with pytest.raises(HubError, match=said) as caught:
         ask(hub, REPO, "main")
     assert hint in (caught.value.hint or "")
+
+
+def test_a_token_that_was_not_sent_is_not_said_to_be_refused() -> None:
+    refused = Answer(401, Message(), b"", "http://hub.example/api")
+    plain = refusal(Hub("http://hub.example", Secret("hf_x")), refused, REPO, "revision main")
+    assert "without a token" in plain.message
+    assert plain.hint == "HF_ENDPOINT as https://...: over http the token is not sent"
+    assert "for this token" in refusal(Hub("https://hub.example", Secret("hf_x")), refused, REPO, "it").message
 
 
 def test_a_file_that_is_refused(server: ScriptedHub, hub: Hub) -> None:
