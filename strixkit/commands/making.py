@@ -184,7 +184,7 @@ def models(
                 documents.append({"host": item.name, "error": found.text})
                 text = [f"{item.name}: {found.text}"]
             else:
-                codes.append(int(verify and any(file.faults for file in found.files)))
+                codes.append(int(verify and any(file.faults or file.unread for file in found.files)))
                 documents.append(document(found))
                 text = lines(found, verified=verify)
             if not json:

@@ -27,8 +27,7 @@ def lines(found: Models, *, verified: bool = False) -> list[str]:
     for item in found.files:
         text += [f"  {_short(item.path)}: {one_line(fault)}" for fault in item.faults]
     if verified:
-        bad = sum(bool(item.faults) for item in found.files)
-        text.append(f"{found.host}: {f'{bad} of {len(found.files)} are not right' if bad else 'all of them are right'}")
+        text += _verdict(found)
     for path, size in found.removed:
         text.append(f"{found.host}: removed {_short(path)} ({gigabytes(size)})")
     if found.removed:
@@ -39,6 +38,20 @@ def lines(found: Models, *, verified: bool = False) -> list[str]:
         text.append(f"{found.host}: nothing uses {names}: {freed}")
         text.append(f"  next: invoke models --host {found.host} --prune unused")
     return text
+
+
+def _verdict(found: Models) -> list[str]:
+    """A link is not followed, so it is not counted."""
+    bad, count = sum(bool(item.faults) for item in found.files), sum(not item.link for item in found.files)
+    unread = [item for item in found.files if item.unread]
+    text = [f"{found.host}: {bad} of {count} are not right"] if bad else []
+    if unread:
+        text.append(f"{found.host}: not read: {', '.join(_short(item.path) for item in unread)}")
+        if all(item.path.isprintable() for item in unread):
+            text.append(f"  next: invoke models --host {found.host} --verify")
+        else:
+            text.append("  next: give them names of printable characters on the box, then the same command again")
+    return text or [f"{found.host}: {'all of them are right' if count else 'no file to read'}"]
 
 
 def _short(path: str) -> str:

@@ -53,7 +53,7 @@ def verified(host: Host, access: Access, emit: Emit, *, full: bool) -> Models:
     with closing(open_host(host, access)) as session:
         wanted = _wanted(host, emit)
         before, answer = _look(session, host, wanted)
-        paths = [item.path for item in before.files if not item.link]
+        paths = [item.path for item in before.files if not item.link and item.path.isprintable()]
         if not paths:
             return before
         built = converge(session, Description(host, only=ROLES), Job(who(), "build of strix-verify"), emit)
@@ -102,10 +102,12 @@ def chosen(found: Models, name: str) -> list[tuple[str, int]]:
     for item in found.files:
         if item.path == paths[0] and (item.used_by or item.wanted):
             users = ", ".join(item.used_by) or "a service of inventory.yaml"
-            raise InputError(
-                f"{item.path} is used by {users}, so it stays; nothing was removed",
-                hint="deploy another model first; a kept release goes when newer ones have taken its place",
-            )
+            hint = "deploy another model first; a kept release goes when newer ones have taken its place"
+            if users.startswith("process "):
+                hint = "the same command when that has ended"
+            raise InputError(f"{item.path} is used by {users}, so it stays; nothing was removed", hint=hint)
+    if not paths[0].isprintable():  # the box cannot be told it as it is
+        raise InputError(f"{paths[0]!r} has unprintable characters in its name", hint="remove it on the box by hand")
     return [(paths[0], sizes[paths[0]])]
 
 
@@ -144,13 +146,13 @@ def in_answer(host: str, answer: Mapping[str, Any], known: Sequence[Known]) -> M
                 float(row["seconds"]),
                 bool(row["running"]),
                 str(row["sha256"]),
-                next((item for item in known if item.sha256 == row["sha256"]), None),
+                next((item for item in known if item.sha256 and item.sha256 == row["sha256"]), None),
             )
             for row in answer["halves"]
         ),
         int(answer["free_bytes"]),
         int(answer["total_bytes"]),
-        tuple(prunable(dict(answer))),
+        tuple((path, size) for path, size in prunable(dict(answer)) if path.isprintable()),
     )
 
 

@@ -16,6 +16,7 @@ from strixkit.host.describe import Description
 from strixkit.host.files import model_file
 
 OWN_NAME = re.compile(r"(.+)-([0-9a-f]{12})\.gguf")  # as strixkit names what it puts on a box; see host/files.py
+SPLIT_NAME = re.compile(r"(.+)-[0-9a-f]{12}(-[0-9]{5}-of-[0-9]{5}\.gguf)")  # of parts: the digits are of all of them
 ROLES = ("base", "model")
 
 
@@ -70,6 +71,11 @@ class Found:
         if self.sha256 and wanted and wanted != self.sha256:
             return f"DIFFERS: sha256 {self.sha256[:12]}, the catalogue's is {wanted[:12]}"
         return ""
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody has read it and looked at it, as it is now; of a link that is not asked."""
+        return not self.link and not (self.sha256 and self.checked)
 
     @property
     def faults(self) -> list[str]:
@@ -144,6 +150,8 @@ def which(path: str, sha256: str, catalogue: Sequence[Known]) -> tuple[Known | N
     base = PurePosixPath(path).name
     own = OWN_NAME.fullmatch(base)
     names = {base, f"{own[1]}.gguf"} if own else {base}
+    if part := SPLIT_NAME.fullmatch(base):
+        names.add(part[1] + part[2])
     for known in catalogue:
         if known.name in names:
             return known, "name"

@@ -50,6 +50,30 @@ def test_which_file_of_the_catalogue() -> None:
     ]
 
 
+def test_a_part_of_a_split_is_known_by_its_name_and_held_against_the_lock() -> None:
+    known = [Known("big", "", "bf16-00002-of-00002.gguf", A)]
+    answer = {"files": [row(f"bf16-{'c' * 12}-00002-of-00002.gguf", B)], "halves": [], "free_bytes": 1}
+    [part] = in_answer("box", {**answer, "total_bytes": 2}, known).files
+    assert part.known == known[0]
+    assert part.differs == f"DIFFERS: sha256 {B[:12]}, the catalogue's is {A[:12]}"
+
+
+def test_a_half_of_which_nobody_knows_the_sha256_is_no_file_of_the_catalogue() -> None:
+    assert found(halves=(half("", 60),)).halves[0].known is None
+
+
+def test_what_was_not_read_is_not_said_to_be_right() -> None:
+    good = {"verdict": "good", "faults": [], "full": False, "at": 1.0}
+    link = row("l.gguf", link="/elsewhere")
+    assert lines(found(row("a.gguf", A, checked=good), link), verified=True)[-1] == "box: all of them are right"
+    assert lines(found(link), verified=True)[-1] == "box: no file to read"
+    text = lines(found(row("a.gguf", A, checked=good), row("new.gguf", B)), verified=True)
+    assert text[-2:] == ["box: not read: models/new.gguf", "  next: invoke models --host box --verify"]
+    text = lines(found(row("a\n\udcff.gguf", A)), verified=True)
+    assert text[-1] == "  next: give them names of printable characters on the box, then the same command again"
+    assert not [line for line in text if not line.isprintable()]
+
+
 def test_what_differs() -> None:
     rows = [row("big.gguf", B), row(f"big-{A[:12]}.gguf", B)]
     assert [item.differs for item in found(*rows).files] == [
@@ -61,6 +85,8 @@ def test_what_differs() -> None:
 def test_names_of_prune() -> None:
     models = found(
         row("used.gguf", used_by=["main/one"]),
+        row("a\n.gguf"),
+        row("read.gguf", used_by=["process llama-quantize"]),
         row("wanted.gguf", wanted=True),
         row("hand.gguf"),
         row("sub/twice.gguf"),
@@ -77,6 +103,8 @@ def test_names_of_prune() -> None:
     assert chosen(models, B) == [(f"/var/lib/strixkit/incoming/{B}", 5)]
     for name, words in [
         ("used.gguf", "is used by main/one, so it stays; nothing was removed"),
+        ("a\n.gguf", "has unprintable characters in its name"),
+        ("read.gguf", "is used by process llama-quantize, so it stays"),
         ("wanted.gguf", "is used by a service of inventory.yaml, so it stays"),
         ("twice.gguf", "twice.gguf is .*/sub/twice.gguf and "),
         ("hnd.gguf", "unknown file 'hnd.gguf'; did you mean 'hand.gguf'"),

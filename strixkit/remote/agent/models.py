@@ -9,18 +9,22 @@ import stat
 import time
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
-from strixkit.remote.agent import hashes, paths
+from strixkit.remote.agent import detached, hashes, paths
 from strixkit.remote.agent.atomic import read_json
 from strixkit.remote.agent.fetch import unit
+from strixkit.remote.agent.make import work
 
 Row = Dict[str, Any]
 FOLDERS = (paths.STATE + "/models", paths.STATE + "/made")  # of whole files: sent or fetched; made here
+PROCESSES = "/proc"
 MOST_FILES = 10000
-UPLOAD = re.compile(r"\.strixkit-([0-9a-f]{64})\.partial")
+UPLOAD = re.compile(r"\.strixkit-([0-9a-f]{64})\.(?:partial|copy)")  # sent; copied from another file system
 SPLIT = re.compile(r"(.+)-[0-9]{5}-of-([0-9]{5})\.gguf")
 SHORT = 12  # digits of the sha256 in the name of a file that strixkit has put there
 HALF_SECONDS = 24 * 3600  # a half file that nobody has written to for so long is given up
 AT_WORK_SECONDS = 3600  # one that no service wants may still be what somebody pulls
+MAKING = re.compile(re.escape(work.PREFIX) + r"[0-9a-f]{16}")  # the folder of a file that is being made
+BESIDE = (work.PROVENANCE, work.LOG)  # of a made file
 
 
 def models(question: "Dict[str, Any]") -> Row:
@@ -28,20 +32,22 @@ def models(question: "Dict[str, Any]") -> Row:
 
     paths, sha256: of the files that services want, of those whole and those on their way.
     files: {"path", "size", "link" (its target), "sha256" (recorded, or empty), "checked", "used_by", "wanted"}.
-    halves: {"path", "bytes" (on the disk), "seconds" (since a byte came), "running", "sha256", "wanted"}.
+    halves: {"path", "bytes" (on the disk), "seconds" (since a byte came), "running", "sha256", "wanted"}; of a file
+    that is being made, nobody knows the sha256.
     """
     names, sums = {str(item) for item in question["paths"]}, {str(item) for item in question["sha256"]}
-    used, table = users(), read_json(paths.CHECKED) or {}
-    files = [
-        dict(_whole(path, info, used, table), wanted=path in names)
-        for path, info in _files()
-        if not UPLOAD.fullmatch(os.path.basename(path))
-    ]
+    used, table, files = users(), read_json(paths.CHECKED) or {}, []
+    for path, info in _files():
+        if not UPLOAD.fullmatch(os.path.basename(path)) and not _beside(path):
+            try:
+                files.append(dict(_whole(path, info, used, table), wanted=path in names))
+            except FileNotFoundError:  # it went meanwhile
+                continue
     folder = os.path.realpath(FOLDERS[0])
     room = os.statvfs(folder if os.path.isdir(folder) else "/")
     return {
         "files": files,
-        "halves": [dict(half, wanted=half["sha256"] in sums) for half in _halves()],
+        "halves": [dict({"wanted": half["sha256"] in sums}, **half) for half in _halves()],
         "free_bytes": room.f_bavail * room.f_frsize,
         "total_bytes": room.f_blocks * room.f_frsize,
         "now": time.time(),
@@ -103,6 +109,7 @@ def _files() -> "Iterator[Tuple[str, os.stat_result]]":
     count = 0
     for top in FOLDERS:
         for folder, below, names in os.walk(top):
+            below[:] = [name for name in below if not MAKING.fullmatch(name)]
             for name in sorted([*names, *(item for item in below if os.path.islink(os.path.join(folder, item)))]):
                 path = os.path.join(folder, name)
                 try:
@@ -134,11 +141,46 @@ def _users_of(path: str, used: "Dict[str, List[str]]") -> "List[str]":
     part = SPLIT.fullmatch(path)
     first = "%s-00001-of-%s.gguf" % part.groups() if part else path
     names = {path, first, os.path.realpath(path), os.path.realpath(first)}
+    if os.path.islink(path) and os.path.isdir(path):  # a release may name a file by way of it
+        names.update(name for name in used if name.startswith(path + "/"))
     return sorted({release for name in names for release in used.get(name, [])})
 
 
+def _beside(path: str) -> bool:
+    """Whether it belongs to the made file beside it, and goes with that."""
+    ends = [end for end in BESIDE if path.endswith(end)]
+    return os.path.dirname(path) == FOLDERS[1] and any(os.path.lexists(path[: -len(end)]) for end in ends)
+
+
 def users() -> "Dict[str, List[str]]":
-    """Path of a file -> releases, current and kept ones, that name it; where it is a link, also what that leads to."""
+    """Path of a file -> releases, current and kept ones, that name it; where it is a link, also what that leads to.
+
+    Of a file that no release names: the processes that were started with it, as a quantization.
+    """
+    found = dict(_processes(), **_releases())
+    return {name: sorted(items) for name, items in found.items()}
+
+
+def _processes() -> "Dict[str, Set[str]]":
+    """Path -> the processes that name it in their command lines, absolutely."""
+    found: "Dict[str, Set[str]]" = {}
+    for folder in glob.glob(PROCESSES + "/[0-9]*"):
+        try:
+            with open(folder + "/cmdline", "rb") as handle:
+                words = [os.fsdecode(word) for word in handle.read().split(b"\0")]
+            with open(folder + "/comm", "rb") as handle:
+                user = "process %s" % os.fsdecode(handle.read().strip())
+        except OSError:  # it ended meanwhile
+            continue
+        for word in words:
+            name = word[word.find("=/") + 1 :] if "=/" in word else word
+            for place in {name, os.path.realpath(name)} if name.startswith("/") else ():
+                if place.startswith(tuple(os.path.realpath(top) + "/" for top in FOLDERS)):
+                    found.setdefault(place, set()).add(user)
+    return found
+
+
+def _releases() -> "Dict[str, Set[str]]":
     found: "Dict[str, Set[str]]" = {}
     for path in sorted(glob.glob(glob.escape(paths.SERVICES) + "/*/releases/*/manifest.json")):
         manifest = read_json(path)
@@ -152,7 +194,7 @@ def users() -> "Dict[str, List[str]]":
             if name.startswith("/"):
                 for place in (name, os.path.realpath(name)):
                     found.setdefault(place, set()).add("%s/%s" % (words[-4], words[-2]))
-    return {name: sorted(releases) for name, releases in found.items()}
+    return found
 
 
 def _halves() -> "Iterator[Row]":
@@ -163,13 +205,29 @@ def _halves() -> "Iterator[Row]":
     for name in sorted(os.listdir(paths.INCOMING)) if os.path.isdir(paths.INCOMING) else []:
         path = os.path.join(paths.INCOMING, name)
         if re.fullmatch(r"[0-9a-f]{64}", name) and os.path.isdir(path) and not os.path.islink(path):
-            stats = []
-            for item in os.scandir(path):
-                try:
-                    stats.append(item.stat(follow_symlinks=False))
-                except OSError:  # it went meanwhile
-                    continue
-            yield _half(path, name, [*stats, os.lstat(path)], running=unit.at_work(name))
+            yield _half(path, name, _below(path), running=unit.at_work(name))
+    for name in sorted(os.listdir(FOLDERS[1])) if os.path.isdir(FOLDERS[1]) else []:
+        path = os.path.join(FOLDERS[1], name)
+        if MAKING.fullmatch(name) and os.path.isdir(path) and not os.path.islink(path):
+            # Somebody may want to look at what has failed: as long as at a file that a service wants.
+            yield dict(_half(path, "", _below(path), running=being_made(path)), wanted=True)
+
+
+def being_made(path: str) -> bool:
+    """Whether the tool that writes to the folder is at work, or has ended and nobody has looked how."""
+    return detached.known(work.unit(os.path.basename(path)[len(work.PREFIX) :]))
+
+
+def _below(top: str) -> "List[os.stat_result]":
+    """The folder itself and all that is in it."""
+    stats = []
+    for folder, _, names in os.walk(top):
+        for path in [folder, *(os.path.join(folder, name) for name in names)]:
+            try:
+                stats.append(os.lstat(path))
+            except OSError:  # it went meanwhile
+                continue
+    return stats or [os.lstat(os.path.dirname(top))]
 
 
 def _half(path: str, sha256: str, stats: "List[os.stat_result]", *, running: bool) -> Row:

@@ -96,11 +96,16 @@ def remove_model(step: Step, report: Report) -> None:
         raise RuntimeError("%s is used by %s, so it stays" % (path, ", ".join(used)))
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.lstat(path).st_mode):
-            if os.path.dirname(path) != paths.INCOMING:
+            making = os.path.dirname(path) == models.FOLDERS[1] and models.MAKING.fullmatch(os.path.basename(path))
+            if os.path.dirname(path) != paths.INCOMING and not making:
                 raise RuntimeError("%s is a folder, so it stays" % path)
-            if unit.at_work(os.path.basename(path)):
+            if making and models.being_made(path):
+                raise RuntimeError("%s is being made, so it stays; next: invoke quantize, which goes on" % path)
+            if not making and unit.at_work(os.path.basename(path)):
                 raise RuntimeError("%s is being fetched or given to other boxes, so it stays" % path)
             shutil.rmtree(path)  # follows no link
         else:
             os.unlink(path)
+            for end in models.BESIDE if os.path.dirname(path) == models.FOLDERS[1] else ():
+                atomic.remove(path + end)
     atomic.sync_directory(os.path.dirname(path))

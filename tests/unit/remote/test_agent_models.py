@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strixkit.remote.agent import hashes, models, models_steps, paths
+from strixkit.remote.agent import detached, hashes, models, models_steps, paths
 from strixkit.remote.agent.fetch import unit
 
 NOTHING: dict[str, Any] = {"paths": [], "sha256": []}
@@ -28,6 +30,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "HASHES", str(tmp_path / "hashes.json"))
     monkeypatch.setattr(paths, "CHECKED", str(tmp_path / "checked.json"))
     monkeypatch.setattr(unit, "at_work", lambda sha256: False)
+    monkeypatch.setattr(detached, "known", lambda name: False)
     return tmp_path
 
 
@@ -89,6 +92,70 @@ def test_all_parts_of_a_split_are_used(state: Path) -> None:
     assert [row["used_by"] for row in models.models(NOTHING)["files"]] == [["main/one"], ["main/one"]]
 
 
+def test_a_link_to_a_folder_by_way_of_which_a_release_names_its_model(state: Path) -> None:
+    (state / "disk").mkdir()
+    (state / "disk/m.gguf").write_text("m")
+    link = state / "models/disk"
+    link.symlink_to(state / "disk")
+    release(state, "one", model=f"{link}/m.gguf")
+    with pytest.raises(RuntimeError, match="is used by main/one, so it stays"):
+        models_steps.remove_model({"path": str(link)}, print)  # type: ignore[arg-type]
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("form", ["{}", "--model={}"])
+def test_what_a_running_process_was_started_with_stays(state: Path, form: str) -> None:
+    """llama-quantize reads its source for hours, and no release names that."""
+    source = own(state, "source")
+    words = [sys.executable, "-c", "input()", "llama-quantize", form.format(source)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as running:
+        users = models.models(NOTHING)["files"][0]["used_by"]
+        assert [word.partition(" ")[0] for word in users] == ["process"]
+        assert may_go() == set()
+        with pytest.raises(RuntimeError, match=r"is used by process .*, so it stays"):
+            models_steps.remove_model({"path": source}, print)  # type: ignore[arg-type]
+        running.communicate(b"\n")
+    assert may_go() == {source}
+
+
+def test_a_file_that_is_being_made_is_a_half_one(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    making = state / f"made/.making-{'a' * 16}"
+    (making / "out").mkdir(parents=True)
+    (making / "out/m.gguf").write_bytes(b"x" * 50000)
+    answer = models.models(NOTHING)
+    assert answer["files"] == []
+    [half] = answer["halves"]
+    assert (half["path"], half["running"], half["bytes"] >= 50000) == (str(making), False, True)
+    assert may_go() == set()
+    then = time.time() - 25 * 3600
+    for path in (making / "out/m.gguf", making / "out", making):
+        os.utime(path, (then, then))
+    assert may_go() == {str(making)}
+    asked: list[str] = []
+
+    def known(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    monkeypatch.setattr(detached, "known", known)
+    assert may_go() == set()
+    with pytest.raises(RuntimeError, match="is being made, so it stays; next: invoke quantize"):
+        models_steps.remove_model({"path": str(making)}, print)  # type: ignore[arg-type]
+    assert set(asked) == {f"strixkit-make-{'a' * 16}.service"}
+    monkeypatch.setattr(detached, "known", lambda name: False)
+    models_steps.remove_model({"path": str(making)}, print)  # type: ignore[arg-type]
+    assert not making.exists()
+
+
+def test_what_lies_beside_a_made_file_goes_with_it(state: Path) -> None:
+    for name in ("m.gguf", "m.gguf.log", "m.gguf.provenance.json", "lost.gguf.log"):
+        (state / "made" / name).write_text("x")
+    made = str(state / "made/m.gguf")
+    assert [row["path"] for row in models.models(NOTHING)["files"]] == [str(state / "made/lost.gguf.log"), made]
+    models_steps.remove_model({"path": made}, print)  # type: ignore[arg-type]
+    assert os.listdir(state / "made") == ["lost.gguf.log"]
+
+
 def test_a_manifest_that_cannot_be_read_prunes_nothing(state: Path) -> None:
     path = own(state, "model")
     release(state, "one", model=path)
@@ -124,6 +191,16 @@ def test_half_files(
     if running:
         with pytest.raises(RuntimeError, match="is being fetched"):
             models_steps.remove_model({"path": str(folder)}, print)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("end", ["partial", "copy"])
+def test_what_is_on_its_way_beside_its_place_is_a_half_one(state: Path, end: str) -> None:
+    path = state / f"models/.strixkit-{HALF}.{end}"
+    path.write_text("half")
+    answer = models.models(NOTHING)
+    assert (answer["files"], [half["path"] for half in answer["halves"]]) == ([], [str(path)])
+    os.utime(path, (0, 0))
+    assert may_go() == {str(path)}
 
 
 def test_only_inside_the_folders(state: Path) -> None:
