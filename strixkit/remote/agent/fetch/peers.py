@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
 import threading
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
@@ -30,6 +31,14 @@ class Place(NamedTuple):
     name: str
     addresses: "List[str]"
     port: int
+
+
+def _ask_whether_alive(sock: socket.socket) -> None:
+    """Let the kernel ask a peer that is silent: one that has booted again says that it knows nothing of this."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 3), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class Client:
@@ -67,6 +76,7 @@ class Client:
         self._connection = http.client.HTTPConnection(address, self._place.port, timeout=CONNECT_SECONDS)
         self._connection.connect()
         self._connection.sock.settimeout(self._seconds)
+        _ask_whether_alive(self._connection.sock)
 
     def run(self, run: Run) -> "http.client.HTTPResponse":
         """The answer with the bytes of a run."""
