@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from strixkit.host.files import Wanted
 
 ROOT = Path(__file__).resolve().parent.parent
-INTERRUPTED = "interrupted; a run that had begun on a box goes on there, and the next deploy attaches to it"
+INTERRUPTED = "interrupted; a run that had begun on a box goes on there, and the same command attaches to it"
 T = TypeVar("T")
 HELP = {
     "host": "names or groups of inventory.yaml, separated by commas; !name leaves one out",
@@ -148,6 +148,21 @@ def share(flag: str, text: str, default: float) -> float:
     if not 0 <= value <= 1:
         raise InputError(f"{flag} takes a share from 0 to 1, found {text!r}")
     return value
+
+
+def cancel(hosts: Sequence[Host], access: Access, verb: str, *, as_json: bool) -> None:
+    """End what a verb has at work on hosts, and say what that was."""
+    from dataclasses import asdict
+
+    from strixkit.display.cancel import lines
+    from strixkit.display.result import dump
+    from strixkit.fleet.cancel import cancel_each
+    from strixkit.fleet.run import common_code
+
+    ended = cancel_each(hosts, access, verb)
+    print(dump({"hosts": [asdict(item) for item in ended]}) if as_json else "\n".join(lines(ended, verb)))
+    if code := common_code(item.exit_code for item in ended):
+        raise Exit(code=code)
 
 
 def report(reports: Sequence[Report], *, as_json: bool, applied: bool, full: bool = False) -> None:

@@ -54,21 +54,14 @@ def build(
     """Build the runtime of hosts there, from the locked commit, and verify it; no service is touched."""
 
     def work() -> None:
-        from dataclasses import asdict
-
-        from strixkit.display.build import lines
         from strixkit.display.events import renderer
-        from strixkit.display.result import dump
         from strixkit.fleet import build as builds
-        from strixkit.fleet.run import common_code, each, exit_code
+        from strixkit.fleet.run import each, exit_code
 
         hosts = cli.hosts(host, inventory)
         access = cli.access(prompt_sudo_password)
         if cancel:
-            ended = builds.cancel_each(hosts, access)
-            print(dump({"hosts": [asdict(item) for item in ended]}) if json else "\n".join(lines(ended)))
-            if code := common_code(item.exit_code for item in ended):
-                raise Exit(code=code)
+            cli.cancel(hosts, access, "build", as_json=json)
             return
         with renderer(quiet=json) as emit:
             if push:
@@ -94,6 +87,7 @@ def build(
         from_="a file, or a folder with it, on this machine, that is sent instead of fetched",
         to="a folder on this machine that gets the file, for boxes without internet; no box is asked",
         no_share="each box fetches for itself, and none gives to another",
+        cancel="end what goes on there; what is there is kept, and the same command goes on with it",
     )
 )
 def pull(
@@ -104,6 +98,7 @@ def pull(
     from_: str = "",
     to: str = "",
     no_share: bool = False,
+    cancel: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
@@ -111,6 +106,9 @@ def pull(
     """Bring model files to boxes: once from the hub for all of them, the rest from each other; verified."""
 
     def work() -> None:
+        if cancel:
+            cli.cancel(cli.hosts(host, inventory), cli.access(prompt_sudo_password), "pull", as_json=json)
+            return
         from strixkit.display.events import renderer
         from strixkit.display.result import dump
         from strixkit.fleet.carry import carry
@@ -207,6 +205,7 @@ def models(
         variant="one that its recipe makes (default: all of them)",
         plan="show what would be made and what room it takes; nothing is touched",
         published_imatrix="take the importance matrix that the model's author has made, and measure none",
+        cancel="end what goes on there; what is there is kept, and the same command goes on with it",
     )
 )
 def quantize(
@@ -216,6 +215,7 @@ def quantize(
     variant: str = "",
     plan: bool = False,
     published_imatrix: bool = False,
+    cancel: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
@@ -223,6 +223,9 @@ def quantize(
     """Make a model's quantised files on a host by its recipe, from BF16, and check what came of it."""
 
     def work() -> None:
+        if cancel:
+            cli.cancel(cli.hosts(host, inventory), cli.access(prompt_sudo_password), "quantize", as_json=json)
+            return
         from strixkit.display.events import renderer
         from strixkit.display.made import document, lines
         from strixkit.display.result import dump, summary
@@ -262,6 +265,7 @@ def quantize(
         keep="leave the base's logits on the box, for other variants",
         plot="draw it too: a file that ends with .svg or .png",
         save="write the JSON to a file too",
+        cancel="end what goes on there; what is there is kept, and the same command goes on with it",
     )
 )
 def evaluate(
@@ -275,6 +279,7 @@ def evaluate(
     keep: bool = False,
     plot: str = "",
     save: str = "",
+    cancel: bool = False,
     inventory: str = "",
     json: bool = False,
     prompt_sudo_password: bool = False,
@@ -282,6 +287,9 @@ def evaluate(
     """Compare a model's variants on held-out texts: perplexity, and divergence from the file they were made from."""
 
     def work() -> None:
+        if cancel:
+            cli.cancel(cli.hosts(host, inventory), cli.access(prompt_sudo_password), "evaluate", as_json=json)
+            return
         from strixkit.display import evaluation as display
         from strixkit.display import evaluation_plot
         from strixkit.display.events import renderer
@@ -295,6 +303,8 @@ def evaluate(
         item = cli.one(host, inventory)
         if plot:
             evaluation_plot.check(Path(plot))
+        if save and not Path(save).absolute().parent.is_dir():
+            raise InputError(f"--save {save}: there is no folder {Path(save).absolute().parent}", hint="make it first")
         asked = evaluations.wish(
             item,
             model,

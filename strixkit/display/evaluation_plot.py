@@ -81,6 +81,6 @@ def _figures() -> tuple[Any, Any]:
     except ModuleNotFoundError as error:
         raise InputError(
             f"the Python package {error.name} is not installed; --plot draws with it",
-            hint="pip install 'strixkit[plot]'",
+            hint="pip install -e '.[plot]' in the project's folder",
         ) from error
     return matplotlib, figure

@@ -18,7 +18,7 @@ from strixkit.engine.converge import converge
 from strixkit.engine.events import Emit, Event
 from strixkit.engine.values import Job, Outcome
 from strixkit.errors import InputError, RemoteError, StrixError
-from strixkit.fleet.run import Failure, Report, ask_each, each
+from strixkit.fleet.run import Report, each
 from strixkit.fleet.verbs import Access, open_host, who
 from strixkit.host import cache
 from strixkit.host.builds import Packed
@@ -28,7 +28,6 @@ from strixkit.resources.build import Pack
 
 # What a build needs, and nothing that a service would notice.
 ROLES = ("base", "rocm", "vulkan", "runtime")
-UNIT = "strixkit-build-"
 ONCE_MORE = "the same command again"
 MOST_BYTES = 8 << 30  # of a pack; the fork's is a few hundred MB
 
@@ -79,36 +78,6 @@ def build_and_push(source: Host, targets: Sequence[Host], access: Access, emit: 
     if all(report.outcome.ok for report in received):
         Path(packed.pack.path).unlink(missing_ok=True)  # otherwise it serves the next try
     return reports + received
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """What became of the build of a host; builds: ids of those that were ended."""
-
-    host: str
-    builds: tuple[str, ...] = ()
-    error: str = ""
-    exit_code: int = 0
-
-
-def cancel_each(hosts: Sequence[Host], access: Access) -> list[Cancelled]:
-    """End the builds that run on hosts; what they have compiled is kept for the next ones."""
-
-    def one(host: Host) -> tuple[str, ...]:
-        with closing(open_host(host, access)) as session:
-            answer = session.request("cancel", who=who())
-        try:
-            return tuple(str(name).removeprefix(UNIT).removesuffix(".service") for name in answer["units"])
-        except (KeyError, TypeError) as error:
-            raise RemoteError(f"the answer makes no sense: {answer!r:.200}", host=host.name) from error
-
-    found = zip(hosts, ask_each(hosts, one), strict=True)
-    return [
-        Cancelled(host.name, error=item.text, exit_code=item.exit_code)
-        if isinstance(item, Failure)
-        else Cancelled(host.name, item)
-        for host, item in found
-    ]
 
 
 def _fetch(host: Host, access: Access, name: str, emit: Emit) -> Pack:

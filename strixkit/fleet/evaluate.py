@@ -73,10 +73,13 @@ def _candidate(host: Host, model_name: str, model: Model, name: str) -> Candidat
         return Candidate(PurePosixPath(name).stem, (name,), "is the path right?")
     variant = model.variant(name)
     file = model_file(host.name, Service(profile="", model=model_name, variant=name), model, name)
-    fetch = f"invoke pull --host {host.name} --model {model_name} --variant {name} fetches it"
-    make = f"invoke quantize --host {host.name} --model {model_name} makes it"
+    ways = []
+    if model.recipe is not None and name in model.recipe.variants:
+        ways.append(f"invoke quantize --host {host.name} --model {model_name} makes it")
+    if file.origin is not None or file.unlocked or file.source is not None:
+        ways.append(f"invoke pull --host {host.name} --model {model_name} --variant {name} brings it")
     places = dict.fromkeys((f"{MADE}/{variant.file}", file.path))
-    return Candidate(name, tuple(places), f"{make}, or {fetch}")
+    return Candidate(name, tuple(places), ", or ".join(ways) or f"put it there: {file.path}")
 
 
 def _base(host: Host, model_name: str, model: Model, name: str) -> Candidate:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,7 +81,30 @@ def _value(host: Host, work: Callable[[Host], T]) -> T | Failure:
 
 
 def _in_threads(hosts: Sequence[Host], work: Callable[[Host], T], at_once: int) -> list[T]:
+    """In threads that end with the program: Ctrl-C must not wait for what a box does."""
     if min(at_once, len(hosts)) <= 1:
         return [work(host) for host in hosts]
-    with ThreadPoolExecutor(max_workers=min(at_once, len(hosts))) as pool:
-        return list(pool.map(work, hosts))
+    results: dict[int, T] = {}
+    failed: list[BaseException] = []
+    todo = iter(list(enumerate(hosts)))
+    lock = threading.Lock()
+
+    def run() -> None:
+        while True:
+            with lock:
+                number, host = next(todo, (-1, None))
+            if host is None:
+                return
+            try:
+                results[number] = work(host)
+            except BaseException as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(at_once, len(hosts)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return [results[number] for number in range(len(hosts))]

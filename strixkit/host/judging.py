@@ -91,13 +91,13 @@ class Judging(Description):
         runtime: RuntimeState = desired.shown["runtime"]
         boxed = {str(item["path"]): item for item in answer.get("models", [])}
         base = self.wish.base.sent
+        found = self._found(boxed)  # before anything is sent for an evaluation that cannot be
         if base is not None:
             sent = Artifact(path=base.path, sha256=base.sha256, size=base.size, source=base.source, reason="the base")
             desired = replace(desired, resources=(*desired.resources, sent))
         waits = base is not None and not boxed.get(base.path, {}).get("present")
         if waits or not runtime.present:
             return replace(desired, complete=False)
-        found = self._found(boxed)
         resources = tuple(self._resources(runtime, found, boxed))
         return replace(desired, resources=(*desired.resources, *resources))
 
@@ -106,6 +106,8 @@ class Judging(Description):
         found, lacking = {}, []
         for one in (self.wish.base, *self.wish.variants):
             place = next((path for path in one.paths if boxed.get(path, {}).get("present")), None)
+            if place is None and one.sent is not None:
+                place = one.sent.path
             if place is not None:
                 found[one.name] = place
             elif one is self.wish.base or self.wish.explicit:

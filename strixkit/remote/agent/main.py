@@ -229,6 +229,13 @@ def models(request: Request) -> Dict[str, Any]:
     return files.models(request)
 
 
+def cancel_work(request: Request) -> Dict[str, Any]:
+    """End what a verb has left at work; see agent/cancel.py."""
+    from strixkit.remote.agent import cancel as work
+
+    return work.cancel(str(request["verb"]))
+
+
 def gpu_probe(request: Request) -> Dict[str, Any]:
     """Measure the GPU with our own program; see agent/gpu_probe.py."""
     from strixkit.remote.agent import gpu_probe as probes
@@ -294,6 +301,7 @@ REQUESTS: "Dict[str, Callable[[Request], Any]]" = {
     "chat": chat,
     "rehearse": rehearse,
     "cancel": cancel,
+    "cancel_work": cancel_work,
     "pack": pack,
     "models": models,
     "gpu_probe": gpu_probe,

@@ -107,4 +107,4 @@ def test_what_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match="matplotlib is not installed") as caught:
         evaluation_plot.check(tmp_path / "plot.svg")
-    assert caught.value.hint == "pip install 'strixkit[plot]'"
+    assert caught.value.hint == "pip install -e '.[plot]' in the project's folder"

@@ -61,8 +61,8 @@ def units() -> "List[str]":
     return [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
 
 
-def at_work() -> str:
-    """The id of the running job if it is at a build; otherwise an empty text."""
+def at_work(wanted: str = STEP) -> str:
+    """The id of the running job if it is at this step; otherwise an empty text."""
     if not lock.is_locked(lock.ALIVE):
         return ""
     request = atomic.read_json(lock.REQUEST) or {}
@@ -73,4 +73,4 @@ def at_work() -> str:
                 with contextlib.suppress(ValueError):
                     event = json.loads(line)
                     step = str(event.get("step", "")) if event.get("event") == "step" else step
-    return str(request.get("job", "")) if step == STEP else ""
+    return str(request.get("job", "")) if step == wanted else ""

@@ -210,7 +210,8 @@ class Engine:
         sources = self.store.sources()
         self.store.throw_away()
         came = ", ".join("%d bytes of %s" % (number, name) for name, number in sorted(sources.items()))
-        text = "the file has sha256 %s, wanted %s; it came from %s (%s); everything was thrown away"
+        text = "the file has sha256 %s, wanted %s; it came from %s (%s); everything was thrown away\n"
+        text += "  next: is that sha256 the right one? the same command fetches the file anew"
         raise FetchError(text % (self._hashed, wanted, shown(self._request.file.url), came))
 
     # What the server asks for (serve.Shelf).

@@ -17,6 +17,7 @@ from strixkit.remote.agent.fetch.errors import FetchError
 from strixkit.remote.agent.report import Report
 
 POLL_SECONDS = 0.5
+STILL_SECONDS = 5  # then what it waits for is said, in a log too
 
 
 def fetch(step: "Dict[str, Any]", report: Report) -> None:
@@ -56,7 +57,8 @@ def _clean() -> None:
 
 def _follow(here: str, sha256: str, report: Report) -> "Dict[str, Any]":
     """Say how far it is until the unit has said its last word; returns that."""
-    said = noted = ""
+    said = noted = waits = ""
+    had, since = -1, time.monotonic()
     while True:
         running = unit.at_work(sha256)
         done = folder.read(here, folder.DONE)
@@ -69,12 +71,19 @@ def _follow(here: str, sha256: str, report: Report) -> "Dict[str, Any]":
             raise FetchError(text % (name, ": " + words if words else "", name))
         found = folder.read(here, folder.STATUS)
         try:
-            words, note = status.words(found), str(found["note"])
+            words, note, state = status.words(found), str(found["note"]), str(found["state"])
+            have = int(found["have"])
         except (KeyError, TypeError, ValueError):
-            words = note = ""  # not written yet
+            words = note = state = ""  # not written yet
+            have = 0
+        if have != had:
+            had, since, waits = have, time.monotonic(), ""
         if words and words != said:
             report.counted(words)
             said = words
+        if state != waits and time.monotonic() - since > STILL_SECONDS:
+            report.counted("nothing has come for %d s: %s" % (time.monotonic() - since, state or "no reason is known"))
+            waits = state
         if note and note != noted:
             report.note(note)
             noted = note
