@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 from strixkit.config.host import Host
@@ -67,3 +69,17 @@ def test_not_more_at_once_than_allowed() -> None:
 
     assert all(report.outcome.ok for report in each([_host(name) for name in "abcdef"], work, at_once=2))
     assert most == 2
+
+
+def test_an_interruption_does_not_wait_for_what_boxes_do() -> None:
+    """Threads of the program that still work must not keep it: a fetch of hours goes on on its box."""
+    script = (
+        "import os, signal, threading, time\n"
+        "from strixkit.config.host import Host\n"
+        "from strixkit.fleet.run import ask_each\n"
+        "hosts = [Host(name=n, address=n, runtime='debian', services={}) for n in ('a', 'b')]\n"
+        "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "ask_each(hosts, lambda host: time.sleep(600))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert "KeyboardInterrupt" in done.stderr

@@ -26,7 +26,7 @@ MOST_REFUSED = 3  # signed addresses in a row that are refused at once
 SKIPPED_BYTES = 65536  # of an answer that nobody wants
 SHA256 = re.compile(r"[0-9a-f]{64}")
 RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)")
-LOCK = "next: look at what changed there, then invoke lock (of a url: its sha256 and size_bytes)"
+LOCK = "next: invoke lock (of a url: its sha256 and size_bytes), and look at what changed"
 BROKEN = (OSError, http.client.HTTPException)
 
 
