@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from tests.box.house import PIECE, House
 
 pytestmark = pytest.mark.box
 SIZE = 24 * PIECE + 4711
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something is so, at most a minute."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +88,30 @@ def test_wrong_bytes_are_not_put_in_place(house: House) -> None:
     house.hub.faults.clear()
     house.invoke("pull", "--host", name)
     assert house.verified() == [name]
+
+
+def test_a_pull_is_cancelled_and_goes_on_later(house: House) -> None:
+    lab, begun = house.lab(0), 8 * PIECE
+    house.hub.faults.append(hubserver.Fault(stall=300, stall_at=begun, times=hubserver.faults.FOREVER))
+    process = house.begin("pull", "--host", lab.box.name)
+    until(lambda: house.hub.bytes_sent(house.name) >= PIECE)
+    assert "no evaluate is at work" in house.invoke("evaluate", "--host", lab.box.name, "--cancel")
+    assert f"{house.sha256[:12]} ended" in house.invoke("pull", "--host", lab.box.name, "--cancel")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, said
+    assert lab.ssh("systemctl list-units --plain --no-legend 'strixkit-fetch-*' 'strixkit-job-*'") == ""
+    assert "no pull is at work" in house.invoke("pull", "--host", lab.box.name, "--cancel")
+    house.hub.faults.clear()
+    house.invoke("pull", "--host", lab.box.name)
+    assert house.verified() == [lab.box.name]
+
+
+def test_what_a_fetch_waits_for_is_said(house: House) -> None:
+    lab = house.lab(0)
+    house.hub.faults.append(hubserver.Fault(status=503, retry_after="20", times=4))
+    said = house.invoke("pull", "--host", lab.box.name)
+    assert "nothing has come for" in said
+    assert house.verified() == [lab.box.name]
 
 
 def test_no_room_is_said_before_anything_is_fetched(house: House) -> None:
