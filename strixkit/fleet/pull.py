@@ -242,10 +242,9 @@ def _look(run: Pull, hosts: Sequence[Host], files: Files, sessions: Sessions) ->
     rest = list({host.name: host for host in run.known if host.name not in named}.values())
     if not rest or all(holding.complete for box in boxes for holding in box.files.values()):
         return boxes, silent
-    for host, answer in zip(rest, survey(rest, wanted, sessions), strict=True):
-        if isinstance(answer, Failure):
-            text = f"not asked whether it has the files: {answer.text.splitlines()[0]}"
-            run.emit(Event(host.name, "note", text))
-        else:
-            boxes.append(answer)
+    others = dict(zip((host.name for host in rest), survey(rest, wanted, sessions), strict=True))
+    boxes += [answer for answer in others.values() if isinstance(answer, Seen)]
+    unasked = [name for name, answer in others.items() if isinstance(answer, Failure)]
+    if unasked:
+        run.emit(Event(hosts[0].name, "note", f"not reached, so not asked for the files: {', '.join(unasked)}"))
     return boxes, silent

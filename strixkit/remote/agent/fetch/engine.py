@@ -22,7 +22,7 @@ from strixkit.remote.agent.fetch.work import Work
 
 TICK_SECONDS = 0.2
 STATUS_SECONDS = 1.0
-SYNC_SECONDS = 10.0
+SYNC_SECONDS = 3.0  # what is left for the end is waited for
 BIND_SECONDS = 10.0
 CLOSE_SECONDS = 10.0
 LAST_PIECE_SECONDS = 4.0  # less than the unit's TimeoutStopSec
