@@ -126,7 +126,7 @@ def test_a_peer_that_dies_and_comes_back(start: Callable[..., Box]) -> None:
     first, second = free_port(), free_port()
     with serving(DATA) as origin:
         origin.pause = 0.01
-        other = start("two", origin, "5-9", second, {"one": first}, peer=60.0)
+        other = start("two", origin, "5-9", second, {"one": first}, peer=60.0, give_up=60.0)
         one = start("one", origin, "0-4", first, {"two": second})
         while len(one.engine.store.have) < 2:
             time.sleep(0.005)
