@@ -94,7 +94,8 @@ def _rounds(run: Pull, hosts: Sequence[Host], sha256: str | None = None) -> list
         with Sessions(run.access) as sessions:
             parts: Parts = {}
             if run.share and run.sent is None:
-                boxes, silent = _look(run, todo, wanted_files(todo, run.wanted), sessions)
+                files = wanted_files(todo, run.wanted)
+                boxes, silent = _look(run, todo, files, sessions)
                 # Who did not say what it has takes no part: alone it would fetch what others have.
                 done |= {name: Report(Outcome(name, error=item.text), item.exit_code) for name, item in silent.items()}
                 todo = [host for host in todo if host.name not in silent]
@@ -109,7 +110,7 @@ def _rounds(run: Pull, hosts: Sequence[Host], sha256: str | None = None) -> list
                 if not todo:
                     break
                 before, had = ({host.name for host in todo}, who_gives), have
-                parts = _together(run, todo, boxes, sessions, sha256)
+                parts = _together(run, {host.name for host in todo}, files, boxes, sessions, sha256=sha256)
             work = partial(_one, run, sessions, parts, sha256)
             # All at once: who has not begun is waited for by the others.
             for report in each(todo, work, at_once=max(1, len(todo))):
@@ -158,11 +159,13 @@ def joined(runs: Sequence[Report | None]) -> Report:
     return last
 
 
-def _together(run: Pull, hosts: Sequence[Host], boxes: list[Seen], sessions: Sessions, sha256: str | None) -> Parts:
+def _together(
+    run: Pull, hosts: set[str], files: Files, boxes: list[Seen], sessions: Sessions, *, sha256: str | None
+) -> Parts:
     """Each host's parts of a file, or of all. Boxes that have a file serve it from now on."""
-    files = wanted_files(hosts, run.wanted)
     parts: Parts = {}
-    for number, (file, names) in enumerate(files.values()):
+    for number, (file, wanting) in enumerate(files.values()):
+        names = hosts.intersection(wanting)
         if sha256 not in {None, file.sha256}:
             continue
         found = plan_sources(file, boxes, names, port=PORT + number)

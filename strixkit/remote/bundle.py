@@ -23,6 +23,7 @@ SHARED = (
     "runtime/log.py",
     *(f"runtime/perplexity{part}.py" for part in ("", "_command", "_faults", "_progress")),
     "runtime/quantize.py",
+    "runtime/tokens.py",
     *(f"rehearsal/{name}.py" for name in ("__init__", "arguments", "build", "child", "errors", "model")),
     *(f"rehearsal/{name}.py" for name in ("server", "sources")),
 )

@@ -14,8 +14,8 @@ from typing import IO, Literal
 from urllib.parse import urljoin, urlsplit
 
 from strixkit.errors import StrixError
+from strixkit.runtime.tokens import may_have_token
 from strixkit.secret import Secret
-from strixkit.sources.hub_token import may_carry_token
 from strixkit.sources.ranges import shown
 
 WAIT_SECONDS = 20.0  # of one wait
@@ -101,7 +101,7 @@ class Hub:
         request = urllib.request.Request(
             url, method=method, headers={"Accept-Encoding": "identity", "User-Agent": "strixkit"}
         )
-        if self.token and _origin(url) == _origin(self.endpoint) and may_carry_token(url):
+        if self.token and may_have_token(self.endpoint, url):
             request.add_unredirected_header("Authorization", f"Bearer {self.token.reveal()}")
         wait = min(WAIT_SECONDS, max(0.01, until - time.monotonic()))
         try:
@@ -146,11 +146,6 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> None:
         """None: urllib does not follow."""
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
 
 
 def _slow(url: str) -> HubError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from strixkit.runtime.tokens import may_carry_token
 from strixkit.sources.hub_http import Answer, Hub, HubError
-from strixkit.sources.hub_token import may_carry_token
 from strixkit.sources.ranges import shown
 
 

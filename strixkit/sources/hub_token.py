@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from strixkit.config.hub import endpoint
 from strixkit.errors import InputError
+from strixkit.runtime.tokens import may_have_token
 from strixkit.secret import Secret
 
 # A header's value; a token is letters, digits and `_`.
@@ -31,9 +30,7 @@ def token() -> Secret | None:
 
 def token_for(url: str) -> Secret | None:
     """The token, if it may be sent with a request for this URL: to the hub's own host alone. Raises InputError."""
-    there, hub = urlsplit(url), urlsplit(endpoint())
-    same = (there.scheme, there.hostname, there.port) == (hub.scheme, hub.hostname, hub.port)
-    return token() if same and may_carry_token(url) else None
+    return token() if may_have_token(endpoint(), url) else None
 
 
 def token_path() -> Path:
@@ -43,17 +40,6 @@ def token_path() -> Path:
     home = os.environ.get("HF_HOME")
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(home or f"{cache}/huggingface").expanduser() / "token"
-
-
-def may_carry_token(url: str) -> bool:
-    """No third party can read what is sent there: https, or this machine itself."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or parts.hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _checked(text: str, where: str) -> Secret:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from strixkit.sandbox import Box
+from strixkit.sandbox import Box, network
+from tests import hubserver
 from tests.box.lab import Lab
 from tests.hubserver import Hub
 
@@ -106,3 +110,16 @@ class House:
         """Remove the file from all boxes."""
         for box in self.boxes:
             (box.root / self.path.lstrip("/")).unlink(missing_ok=True)
+
+
+@contextmanager
+def served(
+    boxes: Callable[..., list[Box]], client: Path, folder: Path, *, size: int, rate: float = 0
+) -> Iterator[House]:
+    """Three boxes and a file of `size` random bytes at a hub that sends `rate` bytes/s, or as fast as it can."""
+    file = folder / "hub/owner/models/big.gguf"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(random.Random(size).randbytes(size))
+    made = boxes(3)  # first: their bridge has the hub's address
+    with hubserver.serving(folder / "hub", host=network.GATEWAY, rate=rate) as hub:
+        yield House(made, client, hub, folder, file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from strixkit.sandbox import network
 from tests import hubserver
-from tests.box.house import PIECE, House
+from tests.box.house import PIECE, House, served
 
 pytestmark = pytest.mark.box
 SIZE = 24 * PIECE + 4711
@@ -28,13 +26,8 @@ def until(true: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def house(boxes, client: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = boxes(3)
-    files = tmp_path_factory.mktemp("hub")
-    file = files / "owner/models/big.gguf"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(random.Random(1).randbytes(SIZE))
-    with hubserver.serving(files, host=network.GATEWAY) as hub:
-        yield House(made, client, hub, tmp_path_factory.mktemp("house"), file)
+    with served(boxes, client, tmp_path_factory.mktemp("house"), size=SIZE) as house:
+        yield house
 
 
 @pytest.fixture(autouse=True)

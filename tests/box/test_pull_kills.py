@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from strixkit import sandbox
-from strixkit.sandbox import network
-from tests import hubserver
-from tests.box.house import INCOMING, PIECE, House
+from tests.box.house import INCOMING, PIECE, House, served
 
 pytestmark = pytest.mark.box
 SIZE = 32 * PIECE + 12345
@@ -27,13 +25,8 @@ MOST_RUNS = 12
 
 @pytest.fixture(scope="module")
 def house(boxes, client: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = boxes(3)
-    files = tmp_path_factory.mktemp("hub")
-    file = files / "owner/models/big.gguf"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(random.Random(2).randbytes(SIZE))
-    with hubserver.serving(files, host=network.GATEWAY, rate=RATE) as hub:
-        yield House(made, client, hub, tmp_path_factory.mktemp("house"), file)
+    with served(boxes, client, tmp_path_factory.mktemp("house"), size=SIZE, rate=RATE) as house:
+        yield house
 
 
 def recorded(house: House) -> set[int]:

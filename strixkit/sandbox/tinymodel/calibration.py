@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
-from strixkit.sandbox.tinymodel.heldout import FOREIGN, LINE
+from strixkit.sandbox.tinymodel.heldout import lines
 
 FOLDER = Path(__file__).parent / "calibration"
 LINES = 50  # of 28 tokens or 29: nearly three chunks of 512
@@ -18,14 +17,7 @@ TEXTS = {"known": (11, 0.0), "surprises": (12, 0.5)}
 
 def text(name: str) -> str:
     """One of TEXTS; the same name gives the same text."""
-    seed, share = TEXTS[name]
-    source = random.Random(seed)
-    lines = []
-    for _ in range(LINES):
-        place = int(source.random() * len(LINE))
-        foreign = FOREIGN[int(source.random() * len(FOREIGN))]
-        lines.append(LINE[:place] + foreign + LINE[place:] if source.random() < share else LINE)
-    return "".join(lines)
+    return lines(*TEXTS[name], LINES)
 
 
 def main() -> None:

@@ -19,17 +19,21 @@ LINES = 320  # of 28 tokens or 29: 17 chunks of 512
 TEXTS = {"code": (1, 0.3), "prose": (2, 0.8)}
 
 
-def text(name: str) -> str:
-    """One of TEXTS; the same name gives the same text."""
-    seed, share = TEXTS[name]
+def lines(seed: int, share: float, count: int) -> str:
+    """So many lines of what the model says, a share of them with a foreign letter; the same seed, the same text."""
     source = random.Random(seed)
-    lines = []
-    for _ in range(LINES):
+    found = []
+    for _ in range(count):
         place = int(source.random() * len(LINE))
         foreign = FOREIGN[int(source.random() * len(FOREIGN))]
         surprised = source.random() < share
-        lines.append(LINE[:place] + foreign + LINE[place:] if surprised else LINE)
-    return "".join(lines)
+        found.append(LINE[:place] + foreign + LINE[place:] if surprised else LINE)
+    return "".join(found)
+
+
+def text(name: str) -> str:
+    """One of TEXTS; the same name gives the same text."""
+    return lines(*TEXTS[name], LINES)
 
 
 def main() -> None:

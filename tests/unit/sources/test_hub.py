@@ -13,11 +13,12 @@ import pytest
 
 from strixkit.config.lock import LockedFile
 from strixkit.errors import InputError
+from strixkit.runtime.tokens import may_carry_token
 from strixkit.secret import Secret
 from strixkit.sources.hub import Revision, ask, files
 from strixkit.sources.hub_http import Answer, Hub, HubError
 from strixkit.sources.hub_refusal import refusal
-from strixkit.sources.hub_token import may_carry_token, token, token_for
+from strixkit.sources.hub_token import token, token_for
 from tests.scriptedhub import ScriptedHub, answer, scripted_hub
 
 REPO, COMMIT, SHA = "owner/name", "a" * 40, "b" * 64

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 from typing import Any, Dict, List
 
-from strixkit.remote.agent import atomic, job, lock
+from strixkit.remote.agent import atomic, lock
 from strixkit.remote.agent.build import unit
+from strixkit.remote.agent.cancel import at_work, stop
 
 SECONDS = 5  # for a job to end by itself, which writes the journal
 STEP = "build"
@@ -20,7 +20,7 @@ def cancel(who: str) -> "Dict[str, Any]":
 
     A job that does something else is left alone. What was compiled stays, and the next run goes on with it.
     """
-    building = at_work()
+    building = at_work(STEP)
     names = units()
     if building:
         atomic.write_json(unit.CANCELLED, {"who": who})
@@ -28,9 +28,8 @@ def cancel(who: str) -> "Dict[str, Any]":
         unit.clear(name)
     if building:
         lock.wait_until_free(lock.ALIVE, SECONDS)
-        if at_work() == building:  # it is at something that is no unit of ours
-            name = "strixkit-job-%s.service" % building
-            subprocess.run(["systemctl", "stop", "--", name], stdin=subprocess.DEVNULL, capture_output=True)
+        if at_work(STEP) == building:  # it is at something that is no unit of ours
+            stop(building)
     return {"job": building, "units": names}
 
 
@@ -59,18 +58,3 @@ def units() -> "List[str]":
     ]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
-
-
-def at_work(wanted: str = STEP) -> str:
-    """The id of the running job if it is at this step; otherwise an empty text."""
-    if not lock.is_locked(lock.ALIVE):
-        return ""
-    request = atomic.read_json(lock.REQUEST) or {}
-    step = ""
-    with contextlib.suppress(OSError), open(job.EVENTS, "rb") as handle:
-        for line in handle:
-            if b'"step"' in line:
-                with contextlib.suppress(ValueError):
-                    event = json.loads(line)
-                    step = str(event.get("step", "")) if event.get("event") == "step" else step
-    return str(request.get("job", "")) if step == wanted else ""

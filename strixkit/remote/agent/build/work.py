@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import stat
 from typing import Any, Dict, NamedTuple, Sequence
 
+from strixkit.remote.agent import account as accounts
 from strixkit.remote.agent import atomic, paths
+from strixkit.remote.agent.account import Account
 from strixkit.remote.agent.build import folders
 from strixkit.remote.agent.build.errors import BuildError
 
@@ -26,13 +27,6 @@ Spec = Dict[str, Any]
 State = Dict[str, Any]
 
 
-class Account(NamedTuple):
-    """The user that fetches, configures and compiles."""
-
-    uid: int
-    gid: int
-
-
 class Work(NamedTuple):
     """The paths of one build."""
 
@@ -44,14 +38,8 @@ class Work(NamedTuple):
 
 
 def account() -> Account:
-    """Raises BuildError when there is no such user, or when it is root."""
-    try:
-        entry = pwd.getpwnam(USER)
-    except KeyError:
-        raise BuildError("there is no user %s on the box, as whom sources are built" % USER) from None
-    if entry.pw_uid == 0:
-        raise BuildError("the user %s is root; nothing of a source runs as root" % USER)
-    return Account(entry.pw_uid, entry.pw_gid)
+    """The user that builds. Raises BuildError when there is no such user, or when it is root."""
+    return accounts.account(USER, "sources are built", "nothing of a source runs as root", BuildError)
 
 
 def of(spec: Spec) -> Work:

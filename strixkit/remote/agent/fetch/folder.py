@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import re
 import stat
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict
 
+from strixkit.remote.agent import account as accounts
 from strixkit.remote.agent import paths
+from strixkit.remote.agent.account import Account
 from strixkit.remote.agent.fetch.errors import FetchError
 
 USER = "strixkit-fetch"
@@ -18,22 +19,9 @@ REQUEST, STATUS, DONE, PROGRAM = "request.json", "status.json", "done.json", "ag
 JSON_BYTES = 4 << 20
 
 
-class Account(NamedTuple):
-    """The user that fetches."""
-
-    uid: int
-    gid: int
-
-
 def account() -> Account:
-    """Raises FetchError when there is no such user, or when it is root."""
-    try:
-        entry = pwd.getpwnam(USER)
-    except KeyError:
-        raise FetchError("there is no user %s on the box, as whom files are fetched" % USER) from None
-    if entry.pw_uid == 0:
-        raise FetchError("the user %s is root; nothing is fetched as root" % USER)
-    return Account(entry.pw_uid, entry.pw_gid)
+    """The user that fetches. Raises FetchError when there is no such user, or when it is root."""
+    return accounts.account(USER, "files are fetched", "nothing is fetched as root", FetchError)
 
 
 def of(sha256: object) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ipaddress
 import re
 import socket
 import ssl
 import threading
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from strixkit.remote.agent import paths
 from strixkit.remote.agent.fetch.errors import AgainError, FetchError
 from strixkit.remote.agent.fetch.patience import retry_after
+from strixkit.runtime.tokens import may_have_token, place
 
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -237,25 +237,6 @@ def shut_down(connection: "Optional[http.client.HTTPConnection]") -> None:
     if sock is not None:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
-
-
-def place(url: str) -> Any:
-    """Scheme, host and port of a URL."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def may_have_token(first: str, url: str) -> bool:
-    """Whether the token of `first` may be sent to `url`: the same host, encrypted or on this machine."""
-    if place(first) != place(url):
-        return False
-    parts = urlsplit(url)
-    if parts.scheme == "https" or parts.hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
 
 
 def bare(etag: "Optional[str]") -> str:

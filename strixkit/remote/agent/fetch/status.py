@@ -83,7 +83,7 @@ def replace(path: str, value: Any) -> None:
 def words(value: "Dict[str, Any]") -> str:
     """`[have/all] ...` for a person, as displays count it."""
     rates, left = value["rates"], value["seconds_left"]
-    text = "[%d/%d] %s of %s" % (value["done"], value["pieces"], gib(value["have"]), gib(value["size"]))
+    text = "[%d/%d] %s of %s" % (value["done"], value["pieces"], gigabytes(value["have"]), gigabytes(value["size"]))
     if rates:
         text += ", %.1f MB/s" % (sum(rates.values()) / 1e6)
         if list(rates) != ["origin"]:
@@ -93,7 +93,7 @@ def words(value: "Dict[str, Any]") -> str:
     return text + (", " + value["state"] if value["state"] else "")
 
 
-def gib(number: int) -> str:
+def gigabytes(number: int) -> str:
     """Bytes for a person."""
     return "%.2f GB" % (number / 1e9) if number >= 10**9 else "%.1f MB" % (number / 1e6)
 

@@ -92,5 +92,5 @@ def _follow(here: str, sha256: str, report: Report) -> "Dict[str, Any]":
 
 def _sources(done: "Dict[str, Any]") -> str:
     sources, seconds = dict(done.get("sources", {})), float(done.get("seconds", 0))
-    parts = ", ".join("%s of %s" % (status.gib(int(number)), name) for name, number in sorted(sources.items()))
+    parts = ", ".join("%s of %s" % (status.gigabytes(int(number)), name) for name, number in sorted(sources.items()))
     return "%s in %s" % (parts or "nothing new", status.duration(int(seconds)))

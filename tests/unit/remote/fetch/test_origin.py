@@ -11,8 +11,9 @@ import pytest
 
 from strixkit.remote.agent.fetch import pieces
 from strixkit.remote.agent.fetch.errors import FetchError
-from strixkit.remote.agent.fetch.origin import may_have_token, redirected
+from strixkit.remote.agent.fetch.origin import redirected
 from strixkit.remote.agent.fetch.patience import retry_after
+from strixkit.runtime.tokens import may_have_token
 from tests.unit.remote.fetch.fetching import DATA, SIZE, fetch, is_there
 from tests.unit.remote.fetch.server import PIECE, Answer, Asked, Origin, content, serving
 
