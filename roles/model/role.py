@@ -9,6 +9,7 @@ from strixkit.resources.artifact import Artifact
 from strixkit.resources.base import Resource
 from strixkit.resources.directory import Directory
 from strixkit.resources.download import FETCHER, INCOMING, Download
+from strixkit.resources.product import MADE
 from strixkit.resources.user import User
 
 WHY_USER = "files are fetched by a user of their own: what the network sends is not root's"
@@ -28,18 +29,22 @@ def resources(host: HostContext) -> Iterator[Resource]:
         elif file.origin is not None:
             yield from _fetched(host, file, file.origin)
         elif file.missing:
-            host.lack(
-                f"model {file.name}: {file.path} is not on the box",
-                f"copy {file.entry.file} there, or name another source in inventory.yaml",
-            )
+            host.lack(f"model {file.name}: {file.path} is not on the box", _next(host, file))
         else:
             yield Artifact(path=file.path, sha256=file.sha256, size=file.size, source=file.source, reason=_reason(file))
-            if file.sha256 is None:
+            if file.sha256 is None and not file.provenance:
                 host.notes.append(f"{file.path}: no sha256 is recorded for it, so its content is not checked")
 
 
 def _reason(file: ModelFile) -> str:
     return f"model {file.name}, variant {file.variant}"
+
+
+def _next(host: HostContext, file: ModelFile) -> str:
+    """How a file comes to the box that nobody sends or fetches."""
+    if file.path.startswith(f"{MADE}/") and file.model.recipe and file.variant in file.model.recipe.variants:
+        return f"invoke quantize --host {host.host.name} --model {file.name} --variant {file.variant}"
+    return f"copy {file.entry.file} there, or name another source in inventory.yaml"
 
 
 def _fetched(host: HostContext, file: ModelFile, origin: Origin) -> Iterator[Resource]:

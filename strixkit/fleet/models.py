@@ -105,6 +105,8 @@ def chosen(found: Models, name: str) -> list[tuple[str, int]]:
             hint = "deploy another model first; a kept release goes when newer ones have taken its place"
             if users.startswith("process "):
                 hint = "the same command when that has ended"
+            elif users.startswith("unfinished "):
+                hint = f"invoke quantize goes on with it; --prune {users.partition(' ')[2]} gives it up"
             raise InputError(f"{item.path} is used by {users}, so it stays; nothing was removed", hint=hint)
     if not paths[0].isprintable():  # the box cannot be told it as it is
         raise InputError(f"{paths[0]!r} has unprintable characters in its name", hint="remove it on the box by hand")

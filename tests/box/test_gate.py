@@ -188,8 +188,9 @@ def test_a_deploy_while_the_server_loads_waits_for_it(lab: Lab) -> None:
     lab.ssh(
         f"mkdir -p /run/systemd/system/{UNIT}.d && printf '[Service]\\nExecStartPost=/bin/sleep 15\\n' "
         f"> /run/systemd/system/{UNIT}.d/slow.conf && systemctl daemon-reload && "
-        f"systemctl restart --no-block {UNIT} && sleep 1 && rm -r /run/systemd/system/{UNIT}.d && "
-        "systemctl daemon-reload"
+        f"systemctl restart --no-block {UNIT} && "
+        f"until systemctl show -p SubState --value {UNIT} | grep -q start-post; do sleep 0.1; done && "
+        f"rm -r /run/systemd/system/{UNIT}.d && systemctl daemon-reload"
     )
     pid = lab.ssh(f"systemctl show -p MainPID --value {UNIT}")
     outcome = lab.deploy()

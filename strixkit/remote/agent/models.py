@@ -155,9 +155,9 @@ def _beside(path: str) -> bool:
 def users() -> "Dict[str, List[str]]":
     """Path of a file -> releases, current and kept ones, that name it; where it is a link, also what that leads to.
 
-    Of a file that no release names: the processes that were started with it, as a quantization.
+    Of a file that no release names: the processes that were started with it, and the makings that were cut off.
     """
-    found = dict(_processes(), **_releases())
+    found = dict({**_unfinished(), **_processes()}, **_releases())
     return {name: sorted(items) for name, items in found.items()}
 
 
@@ -177,6 +177,16 @@ def _processes() -> "Dict[str, Set[str]]":
             for place in {name, os.path.realpath(name)} if name.startswith("/") else ():
                 if place.startswith(tuple(os.path.realpath(top) + "/" for top in FOLDERS)):
                     found.setdefault(place, set()).add(user)
+    return found
+
+
+def _unfinished() -> "Dict[str, Set[str]]":
+    """Path -> the files that are being made of it; one that was cut off goes on with the next `invoke quantize`."""
+    found: "Dict[str, Set[str]]" = {}
+    for folder in glob.glob(glob.escape(FOLDERS[1]) + "/" + work.PREFIX + "*"):
+        begun = read_json(os.path.join(folder, work.BEGUN))
+        for place in begun.get("inputs", []) if isinstance(begun, dict) else []:
+            found.setdefault(str(place), set()).add("unfinished %s" % os.path.basename(folder))
     return found
 
 

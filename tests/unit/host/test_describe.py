@@ -207,6 +207,17 @@ def test_what_only_a_person_can_put_there_stops_nothing_else() -> None:
     assert not any(isinstance(resource, Release | Artifact) for resource in desired.resources)
 
 
+def test_a_variant_that_is_made_on_the_box_is_told_with_the_command_that_makes_it() -> None:
+    services = {"main": Service(profile="coding", model="tiny", variant="q8_0")}
+    host = Host(name="strix01", address="strix01", runtime="rocmfp4", services=services)
+    path = "/var/lib/strixkit/made/tiny-q8_0.gguf"
+    facts = json.loads(FACTS.read_text())
+    desired = Description(host).desired({**facts, "models": [{"path": path, "present": False}]})
+    assert f"{path} is not on the box\n  next: invoke quantize --host strix01 --model tiny --variant q8_0" in "".join(
+        desired.lacks
+    )
+
+
 def test_an_older_build_is_asked_once() -> None:
     """Kept builds are a part of every answer; what their servers say is not asked again and again."""
     inputs = {"definition": "another", "tools": {}, "base": {}}

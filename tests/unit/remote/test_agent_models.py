@@ -147,6 +147,20 @@ def test_a_file_that_is_being_made_is_a_half_one(state: Path, monkeypatch: pytes
     assert not making.exists()
 
 
+def test_what_an_unfinished_file_is_made_of_stays(state: Path) -> None:
+    """Of a quantization that was killed: its source of 55 GB would have to be fetched again."""
+    source = own(state, "source")
+    making = state / f"made/.making-{'a' * 16}"
+    making.mkdir()
+    assert may_go() == {source}
+    (making / "begun.json").write_text(json.dumps({"at": "", "inputs": [source]}))
+    assert may_go() == set()
+    with pytest.raises(RuntimeError, match=r"is used by unfinished \.making-a{16}, so it stays"):
+        models_steps.remove_model({"path": source}, print)  # type: ignore[arg-type]
+    models_steps.remove_model({"path": str(making)}, print)  # type: ignore[arg-type]
+    assert may_go() == {source}
+
+
 def test_what_lies_beside_a_made_file_goes_with_it(state: Path) -> None:
     for name in ("m.gguf", "m.gguf.log", "m.gguf.provenance.json", "lost.gguf.log"):
         (state / "made" / name).write_text("x")

@@ -91,7 +91,7 @@ def _start(step: Spec, here: Work, argv: "List[str]") -> detached.Output:
             [*(str(word) for word in step["sandbox"]), *PROPERTIES],
             DAYS * 86400,
         )
-        atomic.write_json(here.begun, {"at": work.now()})
+        atomic.write_json(here.begun, {"at": work.now(), "inputs": [str(item["path"]) for item in step["inputs"]]})
         return detached.start(work.unit(str(step["key"])), command, here.log, transient.as_user(user), "strixkit make")
     except (detached.NotStarted, KeyError, ValueError) as error:
         raise MakeError(str(error)) from error

@@ -19,6 +19,7 @@ from strixkit.remote.agent.make.errors import MakeError
 KEY = re.compile(r"[0-9a-f]{64}")
 PREFIX = ".making-"
 PROVENANCE, LOG = ".provenance.json", ".log"
+BEGUN = "begun.json"
 CACHE = "strixkit/make"  # below /var/cache: the shaders that Vulkan compiles
 
 Spec = Dict[str, Any]
@@ -27,7 +28,7 @@ Spec = Dict[str, Any]
 class Work(NamedTuple):
     """Paths. out: where the tool writes. result: what it has made, root's from then on.
 
-    begun: when it began, as JSON. ran: how it ran.
+    begun: when it began and of which files, as JSON. ran: how it ran.
     """
 
     folder: str
@@ -47,7 +48,7 @@ def of(spec: Spec) -> Work:
     return Work(
         folder,
         os.path.join(folder, "out"),
-        *(os.path.join(folder, end) for end in (name, "log", "begun.json", "ran.json")),
+        *(os.path.join(folder, end) for end in (name, "log", BEGUN, "ran.json")),
     )
 
 

@@ -122,7 +122,10 @@ def test_a_box_that_has_it_gives_it_and_nothing_comes_from_the_origin(
         assert origin.asked == []
 
 
-def test_a_peer_that_dies_and_comes_back(start: Callable[..., Box]) -> None:
+def test_a_peer_that_dies_and_comes_back(start: Callable[..., Box], monkeypatch: pytest.MonkeyPatch) -> None:
+    def dead() -> dict[str, Any]:
+        raise ConnectionError  # who was killed says nothing, not even that it failed
+
     first, second = free_port(), free_port()
     with serving(DATA) as origin:
         origin.pause = 0.01
@@ -130,6 +133,7 @@ def test_a_peer_that_dies_and_comes_back(start: Callable[..., Box]) -> None:
         one = start("one", origin, "0-4", first, {"two": second})
         while len(one.engine.store.have) < 2:
             time.sleep(0.005)
+        monkeypatch.setattr(one.engine, "have", dead)
         one.engine._failure = RuntimeError("killed")
         one.wait()
         one.engine.close()
