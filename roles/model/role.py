@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strixkit.host.context import HostContext, ModelFile, Origin
+from strixkit.host.context import HostContext, ModelFile
+from strixkit.host.origin import Origin
 from strixkit.resources.artifact import Artifact
 from strixkit.resources.base import Resource
 from strixkit.resources.directory import Directory

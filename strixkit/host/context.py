@@ -11,6 +11,7 @@ from strixkit.config.distributions import Distribution
 from strixkit.config.host import Host, Service
 from strixkit.config.runtimes import GitRuntime, Runtime
 from strixkit.host.builds import SourceState
+from strixkit.host.origin import Origin
 from strixkit.host.sharing import Held, Share
 from strixkit.planner.choice import MemoryPlan
 from strixkit.planner.facts import Facts
@@ -71,15 +72,6 @@ def environment_of(runtime: RuntimeState, host: Host, device: str) -> dict[str, 
     """The environment of a server on `device` (e.g. ROCm0): the runtime's own, and what the host's inventory says."""
     backend = runtime.entry.environment_rocm if device.startswith(ROCM) else {}
     return {**runtime.entry.environment, **backend, **host.environment}
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a box fetches a file: its URL, whether the box's token of the hub belongs there, and what people read."""
-
-    url: str
-    token: bool
-    text: str
 
 
 @dataclass(frozen=True)

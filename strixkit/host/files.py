@@ -7,12 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from strixkit.config.catalogue import Model, Variant
 from strixkit.config.host import Service
-from strixkit.config.hub import endpoint, file_url
-from strixkit.config.lock import load_lock
 from strixkit.config.source import ModelSource
 from strixkit.errors import InputError
 from strixkit.host import cache
-from strixkit.host.context import MODELS, ModelFile, Origin
+from strixkit.host.context import MODELS, ModelFile
+from strixkit.host.origin import Origin, of_hub, of_url
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,10 @@ def _in(sent: Path, file: ModelFile) -> Path:
 def fetched(host: str, base: ModelFile, source: ModelSource) -> ModelFile:
     """A file that the box fetches itself, as far as lock or catalogue say which one it is. Raises InputError."""
     if source.hub is not None:
-        locked = load_lock().file(source.hub)
-        if locked is None:
+        found = of_hub(source.hub)
+        if found is None:
             return _with(base, source, unlocked=True)
-        commit, item = locked
-        url = file_url(endpoint(), source.hub.repo, commit, source.hub.file)
-        origin = Origin(url, True, f"{source.hub.repo} at {commit[:12]}")
-        return _fetched(base, item.sha256, item.size_bytes, origin)
+        return _fetched(base, *found)
     if source.url is None:
         return base  # a file of the controller's
     sha256, size = source.sha256 or base.entry.sha256, source.size_bytes or base.entry.size_bytes
@@ -67,10 +63,10 @@ def fetched(host: str, base: ModelFile, source: ModelSource) -> ModelFile:
             host=host,
             hint="beside url: in the source, as its owner publishes them, or from sha256sum and stat -c %s",
         )
-    return _fetched(base, sha256, size, Origin(source.url, False, source.url.partition("?")[0]))
+    return _fetched(base, of_url(source.url), sha256, size)
 
 
-def _fetched(base: ModelFile, sha256: str, size: int, origin: Origin) -> ModelFile:
+def _fetched(base: ModelFile, origin: Origin, sha256: str, size: int) -> ModelFile:
     path = f"{MODELS}/{named(base.entry, sha256)}"
     return ModelFile(base.name, base.variant, base.model, base.entry, path, sha256, size, None, origin)
 

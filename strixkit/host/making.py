@@ -9,15 +9,14 @@ from pathlib import Path, PurePosixPath
 
 from strixkit.config.catalogue import Model, load_model, model_names
 from strixkit.config.evaluation import HeldOut
-from strixkit.config.hub import endpoint, file_url
-from strixkit.config.lock import load_lock
 from strixkit.config.names import unknown_name
 from strixkit.config.recipe import SPLIT, Recipe, file_name
 from strixkit.config.source import ModelSource
 from strixkit.errors import InputError
 from strixkit.host import cache
-from strixkit.host.context import MODELS, STATE, Origin
+from strixkit.host.context import MODELS, STATE
 from strixkit.host.heldout import text
+from strixkit.host.origin import Origin, of_hub, of_url
 
 TEXTS = f"{STATE}/texts"
 MADE = f"{STATE}/made"
@@ -136,13 +135,11 @@ def _texts(texts: Sequence[HeldOut], unlocked: list[str]) -> list[Input]:
 def _input(source: ModelSource) -> Input:
     """The file of a source; its path is empty where it has none on the box yet. Raises InputError, _UnlockedError."""
     if source.hub is not None:
-        locked = load_lock().file(source.hub)
-        if locked is None:
+        found = of_hub(source.hub)
+        if found is None:
             raise _UnlockedError(f"{source.hub.file} of {source.hub.repo}")
-        commit, item = locked
-        url = file_url(endpoint(), source.hub.repo, commit, source.hub.file)
-        where = f"{source.hub.repo} at {commit[:12]}"
-        return Input("", item.sha256, item.size_bytes, where, origin=Origin(url, True, where))
+        origin, sha256, size = found
+        return Input("", sha256, size, origin.text, origin=origin)
     if source.controller is not None:
         return _sent(source, Path(source.controller).expanduser())
     if source.sha256 is None or source.size_bytes is None:
@@ -151,8 +148,8 @@ def _input(source: ModelSource) -> Input:
             hint="beside it in profiles/models/, from sha256sum and stat -c %s",
         )
     if source.url is not None:
-        where = source.url.partition("?")[0]
-        return Input("", source.sha256, source.size_bytes, where, origin=Origin(source.url, False, where))
+        origin = of_url(source.url)
+        return Input("", source.sha256, source.size_bytes, origin.text, origin=origin)
     return Input(source.box or "", source.sha256, source.size_bytes, "a file of the box")
 
 

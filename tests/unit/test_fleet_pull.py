@@ -16,7 +16,8 @@ from strixkit.fleet.pull import Pull
 from strixkit.fleet.run import Report
 from strixkit.fleet.swarm import Seen, plan_sources, seen
 from strixkit.fleet.verbs import Access
-from strixkit.host.context import ModelFile, Origin
+from strixkit.host.context import ModelFile
+from strixkit.host.origin import Origin
 from strixkit.host.swarm import PIECE, Holding
 from strixkit.resources.base import Change
 

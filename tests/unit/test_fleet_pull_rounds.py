@@ -19,7 +19,8 @@ from strixkit.fleet.pull import Files, Parts, Pull
 from strixkit.fleet.sessions import Sessions
 from strixkit.fleet.swarm import Seen
 from strixkit.fleet.verbs import Access
-from strixkit.host.context import ModelFile, Origin
+from strixkit.host.context import ModelFile
+from strixkit.host.origin import Origin
 from strixkit.host.swarm import PIECE, Holding
 from strixkit.resources.base import Change
 

@@ -13,8 +13,9 @@ from roles.quantize.role import resources
 from strixkit.config.catalogue import load_model, load_runtime
 from strixkit.config.host import Host
 from strixkit.errors import InputError
-from strixkit.host.context import HostContext, Origin, RuntimeState
+from strixkit.host.context import HostContext, RuntimeState
 from strixkit.host.making import Input, Making, making
+from strixkit.host.origin import Origin
 from strixkit.planner.facts import Facts
 from strixkit.resources.download import Download
 from strixkit.resources.product import Product
