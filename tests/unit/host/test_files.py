@@ -13,7 +13,7 @@ from strixkit.config.hub import HubFile
 from strixkit.config.lock import Lock, LockedFile, LockedRepository
 from strixkit.config.source import ModelSource
 from strixkit.errors import InputError
-from strixkit.host import files
+from strixkit.host import files, origin
 from strixkit.host.context import MODELS
 
 SHA = "ab" * 32
@@ -37,7 +37,7 @@ def _locked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("HF_ENDPOINT", raising=False)
     file = LockedFile(file="Model-Q4.gguf", size_bytes=7, sha256=SHA)
     entry = LockedRepository(repo="o/m", ref="main", commit=COMMIT, locked=datetime.date(2026, 1, 2), files=(file,))
-    monkeypatch.setattr(files, "load_lock", lambda: Lock(hub=(entry,)))
+    monkeypatch.setattr(origin, "load_lock", lambda: Lock(hub=(entry,)))
 
 
 def _file(model: Model, source: ModelSource | None = None, sent: Path | None = None) -> files.ModelFile:
