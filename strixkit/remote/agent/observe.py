@@ -11,27 +11,9 @@ import pwd
 import stat
 from typing import Any, Callable, Dict, List
 
-from strixkit.remote.agent import (
-    apt,
-    credentials,
-    evaluate,
-    hashes,
-    journal,
-    loader,
-    models,
-    paths,
-    purge,
-    repository,
-    systemd,
-    tuning,
-    variables,
-)
+from strixkit.remote.agent import apt, credentials, hashes, journal, paths, systemd
 from strixkit.remote.agent.atomic import read_json, read_text
-from strixkit.remote.agent.boot import observe as boot
-from strixkit.remote.agent.build import question as builds
-from strixkit.remote.agent.fetch import question as fetches
-from strixkit.remote.agent.machine import Machine
-from strixkit.remote.agent.make import question as making
+from strixkit.remote.agent.later import later, named
 
 Question = Dict[str, Any]
 Answer = Dict[str, Any]
@@ -139,12 +121,16 @@ def artifact(question: Question) -> Answer:
 
 def library_path(question: Question) -> Answer:
     """A file that names folders of libraries, and what of them the loader's cache lacks or still has."""
+    from strixkit.remote.agent import loader
+
     file = path({"path": question["path"], "hash": True})
     return {"file": file, **loader.differences([str(folder) for folder in question["folders"]])}
 
 
 def absent_packages(question: Question) -> Answer:
     """Packages that must not be there, as far as they are, and what would go with them."""
+    from strixkit.remote.agent import purge
+
     return purge.unwanted([str(name) for name in question["names"]], bool(question["purge"]))
 
 
@@ -154,26 +140,37 @@ def modules(question: Question) -> Answer:
     return {"loaded": [name for name in question["names"] if name in loaded]}
 
 
+def kernel_arguments(question: Question) -> Answer:
+    """What the boot loader gives the kernel."""
+    from strixkit.remote.agent.boot import observe as boot
+    from strixkit.remote.agent.machine import Machine
+
+    return boot.kernel_arguments(question, Machine())
+
+
 SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
     "path": path,
     "secret": secret,
     "user": user,
     "group": group,
     "artifact": artifact,
-    "model_file": models.one,
+    "model_file": later("models:one"),
     "absent_packages": absent_packages,
-    "apt_repository": repository.observe,
+    "apt_repository": later("repository:observe"),
     "library_path": library_path,
     "modules": modules,
-    "variable": variables.observe,
-    "tuned": tuning.tuned,
-    "power_profile": tuning.power_profile,
-    "build": builds.build,
-    "builds": builds.builds,
-    "download": fetches.download,
-    "evaluation": evaluate.question,
-    "product": making.product,
+    "variable": later("variables:observe"),
+    "tuned": later("tuning:tuned"),
+    "power_profile": later("tuning:power_profile"),
+    "build": later("build.question:build"),
+    "builds": later("build.question:builds"),
+    "download": later("fetch.question:download"),
+    "evaluation": later("evaluate:question"),
+    "product": later("make.question:product"),
+    "kernel_arguments": kernel_arguments,
 }
+# What changes by itself, and is no reason to plan again.
+PASSING = {"download": "fetch.question:PASSING", "evaluation": "evaluate:PASSING", "product": "make.question:PASSING"}
 
 
 def release(question: Question, unit: Answer, log: List[Dict[str, Any]]) -> Answer:
@@ -205,7 +202,6 @@ def answer_all(questions: List[Question]) -> List[Answer]:
     names = sorted({str(q["unit"]) for q in questions if q["ask"] in ("unit", "release")})
     units = {name: systemd.unit(name, shown) for name, shown in systemd.show(names).items()}
     log = journal.gatings() if any(q["ask"] == "release" for q in questions) else []
-    machine = Machine()
     answers: List[Answer] = []
     for question in questions:
         kind = question["ask"]
@@ -216,8 +212,6 @@ def answer_all(questions: List[Question]) -> List[Answer]:
             answers.append(dict(units[question["unit"]], text=text))
         elif kind == "release":
             answers.append(release(question, units[question["unit"]], log))
-        elif kind == "kernel_arguments":
-            answers.append(boot.kernel_arguments(question, machine))
         else:
             answers.append(SINGLE[kind](question))
     return answers
@@ -225,11 +219,12 @@ def answer_all(questions: List[Question]) -> List[Answer]:
 
 def lasting(questions: List[Question], answers: List[Answer]) -> List[Answer]:
     """Answers as JSON has them, without what changes by itself and is no reason to plan again."""
-    passing = {"download": fetches.PASSING, "evaluation": evaluate.PASSING, "product": making.PASSING}
-    return [
-        {key: value for key, value in answer.items() if key not in passing.get(str(question["ask"]), ())}
-        for question, answer in zip(questions, json.loads(json.dumps(answers)))
-    ]
+    found = []
+    for question, answer in zip(questions, json.loads(json.dumps(answers))):
+        place = PASSING.get(str(question["ask"]))
+        passing = named(place) if place else ()
+        found.append({key: value for key, value in answer.items() if key not in passing})
+    return found
 
 
 def decode(step: Dict[str, Any]) -> bytes:

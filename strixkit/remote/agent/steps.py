@@ -10,30 +10,8 @@ import secrets
 import subprocess
 from typing import Any, Callable, Dict
 
-from strixkit.remote.agent import (
-    activate,
-    apt,
-    atomic,
-    backup,
-    credentials,
-    hashes,
-    loader,
-    models_steps,
-    paths,
-    purge,
-    reboot,
-    repository,
-    systemd,
-    tuning,
-    variables,
-)
-from strixkit.remote.agent.boot import steps as boot
-from strixkit.remote.agent.build.remove import remove_build
-from strixkit.remote.agent.build.step import build
-from strixkit.remote.agent.build.unpack import unpack_build
-from strixkit.remote.agent.evaluate import drop_logits, evaluate
-from strixkit.remote.agent.fetch.step import fetch
-from strixkit.remote.agent.make.step import make
+from strixkit.remote.agent import atomic, backup, credentials, hashes, paths, systemd
+from strixkit.remote.agent.later import later
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
 
@@ -174,29 +152,31 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "secret": secret,
     "group": add_group,
     "user": add_user,
-    "packages": apt.install,
-    "purge": purge.purge,
-    "apt_repository": repository.put,
-    "no_apt_repository": repository.remove,
-    "ldconfig": loader.ldconfig,
-    "unset": variables.unset,
-    "tuned": tuning.set_tuned,
-    "power_profile": tuning.set_power_profile,
+    "packages": later("apt:install"),
+    "purge": later("purge:purge"),
+    "apt_repository": later("repository:put"),
+    "no_apt_repository": later("repository:remove"),
+    "ldconfig": later("loader:ldconfig"),
+    "unset": later("variables:unset"),
+    "tuned": later("tuning:set_tuned"),
+    "power_profile": later("tuning:set_power_profile"),
     "hash": check_hash,
     "place": place,
     "reload": reload_units,
     "unit": unit_state,
-    "release": activate.write_release,
-    "activate": activate.activate,
-    "reboot": reboot.reboot,
-    "build": build,
-    "unpack_build": unpack_build,
-    "remove_build": remove_build,
-    "evaluate": evaluate,
-    "drop_logits": drop_logits,
-    "fetch": fetch,
-    "make": make,
-    "verify_model": models_steps.verify_model,
-    "remove_model": models_steps.remove_model,
-    **boot.STEPS,
+    "release": later("activate:write_release"),
+    "activate": later("activate:activate"),
+    "reboot": later("reboot:reboot"),
+    "build": later("build.step:build"),
+    "unpack_build": later("build.unpack:unpack_build"),
+    "remove_build": later("build.remove:remove_build"),
+    "evaluate": later("evaluate:evaluate"),
+    "drop_logits": later("evaluate:drop_logits"),
+    "fetch": later("fetch.step:fetch"),
+    "make": later("make.step:make"),
+    "verify_model": later("models_steps:verify_model"),
+    "remove_model": later("models_steps:remove_model"),
+    "kernel_arguments": later("boot.steps:kernel_arguments"),
+    "modprobe": later("boot.modprobe:apply"),
+    "initramfs": later("boot.initramfs:apply"),
 }
