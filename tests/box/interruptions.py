@@ -45,6 +45,21 @@ def points_of(lab: Lab) -> list[str]:
     return [point for point in points if point not in beginnings | folders]
 
 
+# In every run some points, others for each kind of interruption; nightly all of them.
+SOME = 6
+KINDS = ("connection", "power")
+EVERY_RUN = [
+    *(pytest.param(kind, SOME, id=f"{kind}, some") for kind in KINDS),
+    *(pytest.param(kind, 1, id=f"{kind}, all", marks=pytest.mark.nightly) for kind in KINDS),
+]
+
+
+def taken(points: list[str], interrupt: str, every: int) -> list[str]:
+    """Each `every`-th of the points. Where some are left out: the last one too, and for each kind different ones."""
+    start = KINDS.index(interrupt) * every // len(KINDS)
+    return list(dict.fromkeys([*points[start::every], points[-1]]))
+
+
 def _step(point: str) -> str:
     """Of `NUMBER:STEP:RESOURCE`, or `done`, which ends a job."""
     return point.partition(":")[2].partition(":")[0]
@@ -80,4 +95,4 @@ def is_good(lab: Lab, point: str) -> None:
     assert lab.ssh("systemctl is-enabled llama-server-main.service").strip() == "enabled"
 
 
-INTERRUPTIONS = {"connection": connection_lost, "power": power_cut}
+INTERRUPTIONS = dict(zip(KINDS, (connection_lost, power_cut), strict=True))

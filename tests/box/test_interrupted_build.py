@@ -1,4 +1,4 @@
-"""At every phase of a build: the job is killed, or the box loses power. Afterwards the same build ends well.
+"""In the phases of a build: the job is killed, or the box loses power. Afterwards the same build ends well.
 
 In the middle of a compile: tests/box/test_build.py. The controller that goes away is of no concern to a job.
 """
@@ -15,10 +15,17 @@ pytestmark = [pytest.mark.box, pytest.mark.slow]
 PHASES = ["checkout", "configure", "compile", "collect", "verify", "place"]  # at `fetch` nothing is done yet
 
 
-@pytest.mark.parametrize("how", ["job", "power"])
-def test_interrupted_at_every_phase(building: Builder, commit: str, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "phases"),
+    [
+        pytest.param("job", PHASES[::2], id="job, some"),
+        pytest.param("power", PHASES[1::2], id="power, some"),
+        *(pytest.param(how, PHASES, id=f"{how}, all", marks=pytest.mark.nightly) for how in ("job", "power")),
+    ],
+)
+def test_interrupted_in_its_phases(building: Builder, commit: str, how: str, phases: list[str]) -> None:
     spec = building.spec(commit, environment={"EVERY": how})
-    for phase in PHASES:
+    for phase in phases:
         building.forget(spec)
         point = f"0:build:build:toy:{phase}"
         if how == "job":

@@ -1,4 +1,4 @@
-"""At every point of a changed deploy: the controller goes away, or the box loses power.
+"""At the points of a changed deploy: the controller goes away, or the box loses power.
 
 Until a plain `deploy` has brought the new release through its gate, the old one serves.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from strixkit.sandbox.tinymodel import EXPECTED_CONTENT
-from tests.box.interruptions import INTERRUPTIONS, is_good, points_of
+from tests.box.interruptions import EVERY_RUN, INTERRUPTIONS, is_good, points_of, taken
 from tests.box.lab import Lab
 
 pytestmark = [pytest.mark.box, pytest.mark.slow]
@@ -22,8 +22,8 @@ def lab(boxes, client: Path, tiny_model: Path) -> Lab:
     return Lab(box, client, tiny_model)
 
 
-@pytest.mark.parametrize("interrupt", INTERRUPTIONS)
-def test_changed_deploy(lab: Lab, interrupt: str) -> None:
+@pytest.mark.parametrize(("interrupt", "every"), EVERY_RUN)
+def test_changed_deploy(lab: Lab, interrupt: str, every: int) -> None:
     profiles = ["general", "coding"]
     lab.profile = "coding"
     assert lab.deploy().ok
@@ -31,7 +31,7 @@ def test_changed_deploy(lab: Lab, interrupt: str) -> None:
     assert lab.deploy().ok
     points = points_of(lab)
     assert any(point.endswith(":trial") for point in points)
-    for number, point in enumerate(points):
+    for number, point in enumerate(taken(points, interrupt, every)):
         old = lab.current()
         lab.profile = profiles[(number + 1) % 2]
         INTERRUPTIONS[interrupt](lab, point)

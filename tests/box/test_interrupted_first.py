@@ -1,4 +1,4 @@
-"""At every point of a first deploy: the controller goes away, or the box loses power.
+"""At the points of a first deploy: the controller goes away, or the box loses power.
 
 Afterwards a plain `deploy` always ends in a gated release. The points are not a list in this file: a deploy without
 interruption names them.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.interruptions import INTERRUPTIONS, RESET, is_good, points_of, small_archive
+from tests.box.interruptions import EVERY_RUN, INTERRUPTIONS, RESET, is_good, points_of, small_archive, taken
 from tests.box.lab import Lab
 
 pytestmark = [pytest.mark.box, pytest.mark.slow]
@@ -24,15 +24,15 @@ def lab(boxes, client: Path, tiny_model: Path) -> Lab:
     return lab
 
 
-@pytest.mark.parametrize("interrupt", INTERRUPTIONS)
-def test_first_deploy(lab: Lab, interrupt: str) -> None:
+@pytest.mark.parametrize(("interrupt", "every"), EVERY_RUN)
+def test_first_deploy(lab: Lab, interrupt: str, every: int) -> None:
     lab.profile = "coding"
     lab.ssh(RESET)
     assert lab.deploy().ok
     points = points_of(lab)
     assert any("apt-get install" in point for point in points)
     assert sum(point == "done" for point in lab.points()) == 2  # two stages
-    for point in points:
+    for point in taken(points, interrupt, every):
         lab.ssh(RESET)
         INTERRUPTIONS[interrupt](lab, point)
         outcome = lab.deploy()

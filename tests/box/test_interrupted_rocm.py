@@ -1,4 +1,4 @@
-"""At every point at which ROCm gets on a box or off it: the controller goes away, or the box loses power.
+"""At the points at which ROCm gets on a box or off it: the controller goes away, or the box loses power.
 
 Afterwards apt works, and a plain deploy makes it so. A deploy without interruption names the points.
 """
@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.box import rocm
-from tests.box.interruptions import INTERRUPTIONS, is_good, points_of, small_archive
+from tests.box.interruptions import EVERY_RUN, INTERRUPTIONS, is_good, points_of, small_archive, taken
 from tests.box.lab import Lab
 from tests.box.rocm import Amd
 
 pytestmark = [pytest.mark.box, pytest.mark.slow]
-# With the controller gone the job goes on to its end, which the first deploy's enumeration shows in every run.
-EVERY_RUN = [pytest.param("connection", marks=pytest.mark.nightly), "power"]
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +37,14 @@ def bare(lab: Lab, amd: Amd) -> None:
     rocm.wish(lab, "7.2")
 
 
-@pytest.mark.parametrize("interrupt", EVERY_RUN)
-def test_on(lab: Lab, amd: Amd, interrupt: str) -> None:
+@pytest.mark.parametrize(("interrupt", "every"), EVERY_RUN)
+def test_on(lab: Lab, amd: Amd, interrupt: str, every: int) -> None:
     bare(lab, amd)
     assert lab.deploy().ok
     points = points_of(lab)
     for words in ("fetching", "trying", *(f"writing {path}" for path in rocm.FILES), "apt-get install", rocm.LOADER):
         assert any(words in point for point in points), words
-    for point in points:
+    for point in taken(points, interrupt, every):
         bare(lab, amd)
         INTERRUPTIONS[interrupt](lab, point)
         _converges(lab, point)
@@ -56,8 +54,8 @@ def test_on(lab: Lab, amd: Amd, interrupt: str) -> None:
     is_good(lab, "rocm on")
 
 
-@pytest.mark.parametrize("interrupt", EVERY_RUN)
-def test_off(lab: Lab, amd: Amd, interrupt: str) -> None:
+@pytest.mark.parametrize(("interrupt", "every"), EVERY_RUN)
+def test_off(lab: Lab, amd: Amd, interrupt: str, every: int) -> None:
     rocm.wish(lab, "7.2")
     assert lab.deploy().ok
     rocm.wish(lab, "none")
@@ -65,7 +63,7 @@ def test_off(lab: Lab, amd: Amd, interrupt: str) -> None:
     points = points_of(lab)
     for words in (*(f"removing {path}" for path in rocm.FILES), "apt-get purge", rocm.LOADER):
         assert any(words in point for point in points), words
-    for point in points:
+    for point in taken(points, interrupt, every):
         rocm.wish(lab, "7.2")
         assert lab.deploy().ok
         rocm.wish(lab, "none")
