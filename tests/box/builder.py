@@ -30,9 +30,7 @@ Message = dict[str, Any]
 
 def prepare(lab: Lab) -> None:
     """Tools by apt, and the two users that the roles make."""
-    # Without dpkg's syncs, which take a minute while the machine's disk is busy.
     install = "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "
-    install += "-o Dpkg::Options::=--force-unsafe-io"
     lab.ssh(
         f"apt-get update -qq && {install} {' '.join(PACKAGES)} && "
         f"useradd --system --home-dir {CACHE} --shell /usr/sbin/nologin strixkit-build && useradd --system llama"

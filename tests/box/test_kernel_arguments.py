@@ -18,6 +18,7 @@ from strixkit.errors import InputError
 from strixkit.fleet import verbs
 from strixkit.resources.grub_drop_in import PATH as DROP_IN
 from strixkit.resources.kernel_arguments import Argument, KernelArguments
+from tests.box.interruptions import EVERY_RUN, taken
 from tests.box.lab import Abandoned, Lab
 
 pytestmark = [pytest.mark.box, pytest.mark.slow]
@@ -250,9 +251,12 @@ def power_cut(lab: Lab, point: str, wanted: KernelArguments = WISH) -> None:
     sandbox.start(lab.box.name)
 
 
-@pytest.mark.parametrize("interrupt", [connection_lost, power_cut], ids=["connection", "power"])
+INTERRUPTIONS = {"connection": connection_lost, "power": power_cut}
+
+
+@pytest.mark.parametrize(("interrupt", "every"), EVERY_RUN)
 @pytest.mark.parametrize("loader", LOADERS)
-def test_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[..., None]) -> None:
+def test_interrupted_at_points(lab: Lab, loader: str, interrupt: str, every: int) -> None:
     """Whatever is cut off, the same deploy again ends as one that was not, and everything can still be given back."""
     write_modprobe = f"printf '{MODPROBE}' > /etc/modprobe.d/mine.conf"
     lab.ssh(CLEAN + LOADERS[loader])
@@ -262,10 +266,10 @@ def test_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[..
     assert outcome.error == "", outcome.log
     whole = lab.ssh(CONFIGURED)
     assert len(points) > 6
-    for point in points:
+    for point in taken(points, interrupt, every):
         good(lab, NONE)
         lab.ssh(f"rm -rf /var/lib/strixkit; {write_modprobe}")
-        interrupt(lab, point)
+        INTERRUPTIONS[interrupt](lab, point)
         good(lab, WISH)
         assert sorted(lab.ssh(CONFIGURED).split()) == sorted(whole.split()), point
         assert lab.ssh("cat /var/lib/strixkit/backup/etc/modprobe.d/mine.conf.1") == MODPROBE, point
@@ -274,17 +278,17 @@ def test_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[..
     assert sorted(lab.ssh(CONFIGURED).split()) == sorted(before.split())
 
 
-@pytest.mark.parametrize("interrupt", [connection_lost, power_cut], ids=["connection", "power"])
+@pytest.mark.parametrize(("interrupt", "every"), EVERY_RUN)
 @pytest.mark.parametrize("loader", LOADERS)
-def test_giving_back_interrupted_at_each_point(lab: Lab, loader: str, interrupt: Callable[..., None]) -> None:
+def test_giving_back_interrupted_at_points(lab: Lab, loader: str, interrupt: str, every: int) -> None:
     lab.ssh(CLEAN + LOADERS[loader])
     before = lab.ssh(CONFIGURED)
     good(lab, WISH)
     _, points = make(lab, NONE)
     assert len(points) > 3
-    for point in points:
+    for point in taken(points, interrupt, every):
         good(lab, WISH)
-        interrupt(lab, point, NONE)
+        INTERRUPTIONS[interrupt](lab, point, NONE)
         good(lab, NONE)
         assert sorted(lab.ssh(CONFIGURED).split()) == sorted(before.split()), point
 

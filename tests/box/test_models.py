@@ -38,8 +38,6 @@ class Place:
 def place(boxes, client: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     [box] = boxes(1)
     lab = Lab(box, client, tiny_model)
-    # dpkg's syncs take a minute while the machine's disk is busy.
-    lab.ssh("echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/quick")
     paths = []
     for name in ("one", "two"):
         lab.model = write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.gguf", name=name)

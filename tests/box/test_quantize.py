@@ -95,8 +95,7 @@ def with_type(entry: Model, variant: str, name: str) -> Model:
 def place(boxes, client: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
     [box] = boxes(1)
     lab = Lab(box, client, tiny_model)
-    # dpkg's syncs take a minute while the machine's disk is busy.
-    lab.ssh("echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/quick && apt-get update -qq")
+    lab.ssh("apt-get update -qq")
     corpus = tmp_path_factory.mktemp("corpus") / "known.txt"
     corpus.write_text("abcdefghijklm</think>\n\nnopqrstuvwxyz\n" * 50)
     return Place(lab, entry_of(tiny_model, corpus), corpus)
