@@ -25,6 +25,7 @@ def configured(lab: Lab) -> Lab:
     return lab
 
 
+@pytest.mark.nightly
 def test_it_never_comes_back(configured: Lab) -> None:
     """It is said with what was last seen, within the time that was given, and the rest of the fleet is left alone."""
     lab = configured

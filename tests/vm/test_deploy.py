@@ -55,6 +55,7 @@ def test_a_second_deploy_changes_nothing(provisioned: Lab) -> None:
     assert outcome.round_trips == 2
 
 
+@pytest.mark.nightly
 def test_another_value(provisioned: Lab) -> None:
     """Without --reboot it is configured, and the reboot is named; with it, it is live."""
     lab = provisioned
@@ -95,6 +96,7 @@ def test_taken_back_by_hand(provisioned: Lab) -> None:
     lab.machine.ssh(f"cmp {BEFORE} {GRUB_CFG}")
 
 
+@pytest.mark.nightly
 def test_through_a_jump_host_by_sudo(lab: Lab, jump_host: str) -> None:
     """The connection is made anew after the reboot the same way: through the jump host, with the sudo password."""
     lab.user, lab.password, lab.address = "operator", Secret("operator"), jump_host

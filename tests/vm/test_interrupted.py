@@ -77,6 +77,7 @@ def test_configuring(lab: Lab, interrupt: Callable[..., None]) -> None:
         _converges(lab, point, good)
 
 
+@pytest.mark.nightly
 def test_power_cut_while_grub_cfg_is_written(lab: Lab) -> None:
     """Not between two steps, but in the middle of update-grub."""
     assert lab.deploy().ok

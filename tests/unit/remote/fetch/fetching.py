@@ -16,6 +16,7 @@ from tests.unit.remote.fetch.server import PIECE, Origin, content
 SIZE = 9 * PIECE + 12345
 DATA = content(SIZE)
 FAST = Limits(first=0.01, most=0.05, give_up=6.0, peer=1.0, idle=1.0, answer=5.0)
+SOON = FAST._replace(give_up=1.0)  # where giving up is what is tested
 
 
 def file_of(origin: Origin, **changes: Any) -> File:

@@ -14,7 +14,7 @@ from strixkit.remote.agent.fetch.errors import FetchError
 from strixkit.remote.agent.fetch.origin import redirected
 from strixkit.remote.agent.fetch.patience import retry_after
 from strixkit.runtime.tokens import may_have_token
-from tests.unit.remote.fetch.fetching import DATA, SIZE, fetch, is_there
+from tests.unit.remote.fetch.fetching import DATA, SIZE, SOON, fetch, is_there
 from tests.unit.remote.fetch.server import PIECE, Answer, Asked, Origin, content, serving
 
 
@@ -66,7 +66,7 @@ def test_a_server_that_asks_for_no_wait_is_given_up_too(tmp_path: Path, wait: st
     with serving(DATA) as origin:
         origin.fault = fault
         with pytest.raises(FetchError, match="gave nothing new"):
-            fetch(origin, tmp_path)
+            fetch(origin, tmp_path, limits=SOON)
 
 
 def test_what_is_secret_in_a_url_is_in_no_error(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_what_is_secret_in_a_url_is_in_no_error(tmp_path: Path) -> None:
         for number, each in enumerate((fault, silent)):
             origin.fault = each
             with pytest.raises(FetchError) as caught:
-                fetch(origin, tmp_path / str(number), url=origin.url + "?signature=s3cr3t")
+                fetch(origin, tmp_path / str(number), limits=SOON, url=origin.url + "?signature=s3cr3t")
             assert origin.url in str(caught.value)
             assert "s3cr3t" not in str(caught.value)
 
@@ -101,7 +101,7 @@ def test_a_server_that_never_gives_anything_is_given_up_with_the_last_reason(tmp
     with serving(DATA) as origin:
         origin.fault = fault
         with pytest.raises(FetchError, match=r"gave nothing new for \d+ s: .* answers 502 Bad Gateway"):
-            fetch(origin, tmp_path)
+            fetch(origin, tmp_path, limits=SOON)
         sent = origin.sent()
         recorded = pieces.total(pieces.load(str(tmp_path / "pieces")), SIZE)
         origin.fault = None
@@ -287,7 +287,7 @@ def test_nobody_at_the_address(tmp_path: Path) -> None:
     with serving(DATA) as gone:
         pass
     with pytest.raises(FetchError, match=r"Connection refused"):
-        fetch(Origin(DATA, "127.0.0.1", gone.port), tmp_path)
+        fetch(Origin(DATA, "127.0.0.1", gone.port), tmp_path, limits=SOON)
 
 
 def test_a_compressed_answer_would_be_another_file(tmp_path: Path) -> None:
