@@ -166,17 +166,23 @@ def cancel(hosts: Sequence[Host], access: Access, verb: str, *, as_json: bool) -
 
 
 def report(reports: Sequence[Report], *, as_json: bool, applied: bool, full: bool = False) -> None:
-    """Print the end of a run, for people or as one JSON document; `full`: with memory plan and unit of each service."""
+    """Print the end of a run, for people or as one JSON document; `full`: with memory plan and unit of each service.
+
+    Raises Exit where the run was not good, with its code.
+    """
     from strixkit.display.result import document, reboots, summary
+    from strixkit.fleet.run import exit_code
 
     if as_json:
         print(document(reports))
-        return
-    print("\n".join(summary(reports, applied=applied)))
-    if full:
-        from strixkit.display.plan import show
+    else:
+        print("\n".join(summary(reports, applied=applied)))
+        if full:
+            from strixkit.display.plan import show
 
-        for item in reports:
-            show(item.outcome, unit=True)
-    for line in reboots(reports):
-        print(line)
+            for item in reports:
+                show(item.outcome, unit=True)
+        for line in reboots(reports):
+            print(line)
+    if code := exit_code(reports):
+        raise Exit(code=code)

@@ -43,7 +43,7 @@ def _deploy(
     from strixkit.fleet import verbs
     from strixkit.fleet.deploy import deploy_all
     from strixkit.fleet.pull import Pull
-    from strixkit.fleet.run import AT_ONCE, exit_code
+    from strixkit.fleet.run import AT_ONCE
 
     minutes = cli.count("--reboot-timeout", reboot_minutes) or REBOOT_MINUTES
     width = cli.count("--at-once", at_once) or (1 if reboot else AT_ONCE)
@@ -67,8 +67,6 @@ def _deploy(
 
         reports = deploy_all(Pull(hosts, cli.known(inventory), access, emit), work, at_once=width)
     cli.report(reports, as_json=as_json, applied=True)
-    if code := exit_code(reports):
-        raise Exit(code=code)
 
 
 @task(
@@ -213,7 +211,7 @@ def _plan(
     from strixkit.display.events import renderer
     from strixkit.fleet import verbs
     from strixkit.fleet.pull import Pull, say_sources
-    from strixkit.fleet.run import each, exit_code
+    from strixkit.fleet.run import each
 
     hosts = cli.hosts(host, inventory)
     profiles = profiles_of(hosts, profile, service)
@@ -229,8 +227,6 @@ def _plan(
             )
             say_sources(Pull(hosts, cli.known(inventory), access, emit), reports)
     cli.report(reports, as_json=as_json, applied=False, full=full)
-    if code := exit_code(reports):
-        raise Exit(code=code)
     if check and any(report.outcome.changes or report.outcome.pending for report in reports):
         raise Exit(code=3)
 
@@ -249,13 +245,11 @@ def rollback(
     def work() -> None:
         from strixkit.display.events import renderer
         from strixkit.fleet import verbs
-        from strixkit.fleet.run import each, exit_code
+        from strixkit.fleet.run import each
 
         access = cli.access(prompt_sudo_password)
         with renderer(quiet=json) as emit:
             reports = each(cli.hosts(host, inventory), lambda item: verbs.rollback(item, access, emit, service=service))
         cli.report(reports, as_json=json, applied=True)
-        if code := exit_code(reports):
-            raise Exit(code=code)
 
     cli.guard(work, json)

@@ -56,7 +56,7 @@ def build(
     def work() -> None:
         from strixkit.display.events import renderer
         from strixkit.fleet import build as builds
-        from strixkit.fleet.run import each, exit_code
+        from strixkit.fleet.run import each
 
         hosts = cli.hosts(host, inventory)
         access = cli.access(prompt_sudo_password)
@@ -70,8 +70,6 @@ def build(
             else:
                 reports = each(hosts, lambda item: builds.build(item, access, emit))
         cli.report(reports, as_json=json, applied=True)
-        if code := exit_code(reports):
-            raise Exit(code=code)
 
     cli.guard(work, json)
 
@@ -114,7 +112,6 @@ def pull(
         from strixkit.fleet.carry import carry
         from strixkit.fleet.pull import Pull
         from strixkit.fleet.pull import pull as pull_files
-        from strixkit.fleet.run import exit_code
 
         wanted = cli.wanted(model, variant)
         hosts = [] if to and model and not host else cli.hosts(host, inventory)
@@ -134,8 +131,6 @@ def pull(
             )
             reports = pull_files(run)
         cli.report(reports, as_json=json, applied=True)
-        if code := exit_code(reports):
-            raise Exit(code=code)
 
     cli.guard(work, json)
 
