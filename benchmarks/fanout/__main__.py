@@ -26,7 +26,7 @@ PROJECT = HERE.parent.parent
 COUNTS = (1, 3, 8)
 REPEATS = 3
 FIRST_BOX = 81
-SIZE, RATE = 400_000_000, 20e6  # bytes, bytes/s of the origin over all connections
+USUAL, RATE = 400, 20e6  # MB of the file; bytes/s of the origin over all connections
 FILE, WARM = "bench/model/model.gguf", "bench/warm/warm.gguf"
 
 
@@ -35,12 +35,12 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-def origin(root: Path) -> None:
-    """The file, and a small one for the first `invoke pull` of a box."""
-    for file, size in ((FILE, SIZE), (WARM, 1_000_000)):
+def origin(root: Path, size: int) -> None:
+    """The file of `size` bytes, and a small one for the first `invoke pull` of a box."""
+    for file, length in ((FILE, size), (WARM, 1_000_000)):
         (root / file).parent.mkdir(parents=True)
         with (root / file).open("wb") as data:
-            while left := size - data.tell():
+            while left := length - data.tell():
                 data.write(os.urandom(min(left, 1 << 20)))
 
 
@@ -88,24 +88,24 @@ def measure(hub: Hub, folder: Path, boxes: Boxes, wanted: Sequence[str]) -> Resu
     pull(inventory(folder / "warm.yaml", hub, boxes, WARM), boxes)
     boxes.forget(ours)
     link = statistics.median(boxes.link() for _ in range(REPEATS))
-    result = Result(len(boxes.addresses), SIZE, RATE, link)
+    result = Result(len(boxes.addresses), (hub.folder.root / FILE).stat().st_size, RATE, link)
     for tool in wanted:
         fetch, files = tools[tool]
-        runs = [run(hub, fetch) for _ in boxes.cleared(files, right, REPEATS if tool == "strixkit" else 1)]
+        runs = [run(hub, fetch, result.size) for _ in boxes.cleared(files, right, REPEATS if tool == "strixkit" else 1)]
         result.tools[tool] = middle(runs)
         print(f"{len(boxes.addresses)} boxes  {tool}: {runs}", flush=True)
     return result
 
 
-def run(hub: Hub, fetch: Callable[[], object]) -> Run:
-    """One fetch by all boxes, and what the origin saw of it."""
+def run(hub: Hub, fetch: Callable[[], object], size: int) -> Run:
+    """One fetch of a file of `size` bytes by all boxes, and what the origin saw of it."""
     hub.requests.clear()
     load, begun = os.getloadavg()[0], time.monotonic()
     fetch()
     ended = time.monotonic()
     given = [one for one in hub.requests if one.file == FILE and one.sent]
     first, last = min(one.begun for one in given), max(one.sent_at for one in given)
-    return Run(ended - begun, hub.bytes_sent(FILE) / SIZE, first - begun, last - first, ended - last, load)
+    return Run(ended - begun, hub.bytes_sent(FILE) / size, first - begun, last - first, ended - last, load)
 
 
 @contextmanager
@@ -122,20 +122,22 @@ def booted(client: Path) -> Iterator[Boxes]:
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or list(TOOLS)
+    sizes = [int(word) for word in sys.argv[1:] if word.isdigit()] or [USUAL]
+    wanted = [word for word in sys.argv[1:] if not word.isdigit()] or list(TOOLS)
     if unknown := [tool for tool in wanted if tool not in TOOLS]:
-        raise SystemExit(f"unknown {', '.join(unknown)}; wanted some of {', '.join(TOOLS)}")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        raise SystemExit(f"unknown {', '.join(unknown)}; wanted some of {', '.join(TOOLS)}, and MB of the file")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         (folder / "client").mkdir()
-        origin(folder / "origin")
+        origin(folder / "origin", sizes[0] * 1_000_000)
         with booted(folder / "client") as boxes, serving(folder / "origin", host=network.GATEWAY, rate=RATE) as hub:
             results = [measure(hub, folder, boxes.first(count), wanted) for count in COUNTS]
-    saved = HERE / "result.json"
+    name = "result" if sizes == [USUAL] else f"result-{sizes[0]}"
+    saved = HERE / f"{name}.json"
     if saved.exists():
         keep(results, json.loads(saved.read_text()))
     saved.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n")
-    (HERE / "result.md").write_text(table(results))
+    (HERE / f"{name}.md").write_text(table(results))
     print(table(results))
 
 
