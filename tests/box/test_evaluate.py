@@ -65,7 +65,7 @@ class Place:
         return evaluations.evaluate(self.lab.host(), verbs.Access(), emit, wish, model="tiny")
 
     def ran(self, beginning: str = "run 1") -> list[str]:
-        """Which runs the last evaluation began, in order. With "run ": each time, as one that lost its end runs again."""
+        """Which runs the last evaluation began, in order. With "run ": one that lost its end, each time."""
         return [event.resource.split(", ")[-1] for event in self.lab.events if event.text.startswith(beginning)]
 
     def printed(self) -> str:
