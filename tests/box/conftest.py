@@ -25,8 +25,8 @@ from strixkit.sandbox.image import missing_tools
 from strixkit.sandbox.tinymodel import write_tiny_model
 from tests.box import builder, gitserver, rocm
 from tests.box.lab import Lab
+from tests.box.shaders import CACHE, carry
 
-SHADERS = "var/cache/strixkit"
 # box01 and its like belong to the person at the machine. Two runs at once need numbers that are apart.
 FIRST, COUNT = int(os.environ.get("STRIXKIT_FIRST_TEST_BOX", "51")), 15
 
@@ -65,12 +65,6 @@ def shaders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("shaders")
 
 
-def _carry(source: Path, target: Path) -> None:
-    """Copy the caches of Mesa's shaders, owned by root; systemd gives them to the service's user when it starts."""
-    for folder in source.glob("*/mesa_shader_cache*"):
-        shutil.copytree(folder, target / folder.relative_to(source), dirs_exist_ok=True)
-
-
 @pytest.fixture(scope="module")
 def boxes(client: Path, shaders: Path) -> Iterator[Callable[..., list[sandbox.Box]]]:
     if os.geteuid() != 0:
@@ -86,7 +80,7 @@ def boxes(client: Path, shaders: Path) -> Iterator[Callable[..., list[sandbox.Bo
         identities = dict.fromkeys(names, hardware) if hardware else None
         up = sandbox.up(names, hardware=identities, client=client, report=print)
         for box in up:
-            _carry(shaders, box.root / SHADERS)
+            carry(shaders, box.root / CACHE)
             # dpkg's syncs take minutes while other tests keep the disk busy.
             (box.root / "etc/dpkg/dpkg.cfg.d/quick").write_text("force-unsafe-io\n")
         return up
@@ -95,7 +89,7 @@ def boxes(client: Path, shaders: Path) -> Iterator[Callable[..., list[sandbox.Bo
     if made:
         for box in sandbox.boxes():
             if box.name in made and not any(shaders.iterdir()):
-                _carry(box.root / SHADERS, shaders)
+                carry(box.root / CACHE, shaders)
         sandbox.down(made)
 
 

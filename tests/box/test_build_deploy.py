@@ -15,6 +15,7 @@ from strixkit.sandbox.tinymodel import EXPECTED_CONTENT
 from tests.box import gitserver, thin
 from tests.box.gitserver import Repository
 from tests.box.lab import Lab
+from tests.box.shaders import CACHE, carry
 
 pytestmark = [pytest.mark.box, pytest.mark.slow]
 
@@ -114,6 +115,7 @@ def test_from_the_package_to_the_source_and_back(built: Place) -> None:
 
 def test_pushed_to_a_box_that_has_no_tools(built: Place) -> None:
     built.first.ssh("rm -r /var/lib/strixkit/builds/thin-*")  # one command builds and pushes
+    carry(built.first.box.root / CACHE, built.second.box.root / CACHE)
     reports = build.build_and_push(built.first.host(), [built.second.host()], verbs.Access(), ignore)
     for report in reports:
         assert report.outcome.ok, (report.outcome.error, report.outcome.log)
