@@ -11,6 +11,7 @@ from typing import Any
 from strixkit.config.catalogue import Model, hub_files, load_model, model_names
 from strixkit.config.host import Host, Service
 from strixkit.config.lock import load_lock
+from strixkit.config.recipe import file_name
 from strixkit.errors import InputError
 from strixkit.host.describe import Description
 from strixkit.host.files import model_file
@@ -124,13 +125,25 @@ def catalogue() -> list[Known]:
     for name in model_names():
         model = load_model(name)
         found += [_variant(name, model, variant) for variant in model.variants]
-        named = {item.name for item in found if item.model == name}
+        known = {item.name for item in found if item.model == name}
+        rest: dict[str, str] = {}  # file -> its sha256, of those that are no variants
         for item in hub_files(model):
-            base = PurePosixPath(item.file).name
-            if base not in named:
-                locked = lock.file(item)
-                found.append(Known(name, "", base, locked[1].sha256 if locked else ""))
+            locked = lock.file(item)
+            rest[PurePosixPath(item.file).name] = locked[1].sha256 if locked else ""
+        for file in _of_recipe(model):
+            rest.setdefault(file, "")
+        found += [Known(name, "", file, sha256) for file, sha256 in rest.items() if file not in known]
     return found
+
+
+def _of_recipe(model: Model) -> list[str]:
+    """The files that variants are made of, and those that are made on the way."""
+    recipe = model.recipe
+    if recipe is None:
+        return []
+    imatrix = recipe.imatrix
+    made = [imatrix.file, imatrix.calibration.file] if imatrix else []
+    return [*(file_name(source) for source in recipe.source), *made]
 
 
 def _variant(name: str, model: Model, variant: str) -> Known:

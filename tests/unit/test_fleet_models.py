@@ -9,7 +9,7 @@ import pytest
 from strixkit.display.models import document, lines
 from strixkit.errors import InputError
 from strixkit.fleet.models import chosen, in_answer, work_of
-from strixkit.host.models import Known, Models, catalogue
+from strixkit.host.models import Known, Models, catalogue, which
 from strixkit.resources.model_file import CheckedModel, NoModel
 
 A, B = "a" * 64, "b" * 64
@@ -153,3 +153,10 @@ def test_the_kinds() -> None:
     assert gone.refuse({**there, "used_by": ["main/one"]}) == "/x.gguf is used by main/one, so it stays"
     assert gone.refuse(there) is None
     assert [step.step for step in gone.steps(there)] == ["remove_model"]
+
+
+def test_what_variants_are_made_of_is_of_the_catalogue() -> None:
+    names = {(item.model, item.name) for item in catalogue() if not item.variant}
+    assert {("tiny", name) for name in ("tiny-soft.gguf", "tiny.imatrix", "tiny_calibration.txt")} <= names
+    known, by = which("/var/lib/strixkit/models/tiny-soft-1616cb12b3f2.gguf", "", catalogue())
+    assert (known and known.text, by) == ("tiny: tiny-soft.gguf", "name")
