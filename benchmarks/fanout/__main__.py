@@ -122,17 +122,17 @@ def booted(client: Path) -> Iterator[Boxes]:
 
 
 def main() -> None:
-    sizes = [int(word) for word in sys.argv[1:] if word.isdigit()] or [USUAL]
+    size = next((int(word) for word in sys.argv[1:] if word.isdigit()), USUAL)
     wanted = [word for word in sys.argv[1:] if not word.isdigit()] or list(TOOLS)
     if unknown := [tool for tool in wanted if tool not in TOOLS]:
         raise SystemExit(f"unknown {', '.join(unknown)}; wanted some of {', '.join(TOOLS)}, and MB of the file")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "client").mkdir()
-        origin(folder / "origin", sizes[0] * 1_000_000)
+        origin(folder / "origin", size * 1_000_000)
         with booted(folder / "client") as boxes, serving(folder / "origin", host=network.GATEWAY, rate=RATE) as hub:
             results = [measure(hub, folder, boxes.first(count), wanted) for count in COUNTS]
-    name = "result" if sizes == [USUAL] else f"result-{sizes[0]}"
+    name = "result" if size == USUAL else f"result-{size}"
     saved = HERE / f"{name}.json"
     if saved.exists():
         keep(results, json.loads(saved.read_text()))

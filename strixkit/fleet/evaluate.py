@@ -20,7 +20,8 @@ from strixkit.host import heldout
 from strixkit.host.context import RuntimeState
 from strixkit.host.files import model_file
 from strixkit.host.judging import BASE, Candidate, Judging, Wish
-from strixkit.host.making import MADE, sources
+from strixkit.host.making import sources
+from strixkit.resources.product import MADE
 from strixkit.runtime.evaluated import Claimed, Evaluated, File, OnText
 from strixkit.runtime.perplexity import Run, parse_divergence, parse_perplexity
 

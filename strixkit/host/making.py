@@ -17,9 +17,9 @@ from strixkit.host import cache
 from strixkit.host.context import MODELS, STATE
 from strixkit.host.heldout import text
 from strixkit.host.origin import Origin, of_hub, of_url
+from strixkit.resources.product import MADE
 
 TEXTS = f"{STATE}/texts"
-MADE = f"{STATE}/made"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def catalogue() -> list[Known]:
     for name in model_names():
         model = load_model(name)
         found += [_variant(name, model, variant) for variant in model.variants]
-        known = {item.name for item in found if item.model == name}
+        known = {variant.file for variant in model.variants.values()}
         rest: dict[str, str] = {}  # file -> its sha256, of those that are no variants
         for item in hub_files(model):
             locked = lock.file(item)

@@ -19,6 +19,13 @@ RESET = (
 )
 # Steps that do nothing before they name a point of their own.
 SAME = ("activate", "packages")
+# In every run some points, others for each kind of interruption; nightly all of them.
+SOME = 6
+KINDS = ("connection", "power")
+EVERY_RUN = [
+    *(pytest.param(kind, SOME, id=f"{kind}, some") for kind in KINDS),
+    *(pytest.param(kind, 1, id=f"{kind}, all", marks=pytest.mark.nightly) for kind in KINDS),
+]
 
 
 def small_archive(lab: Lab, *packages: str) -> None:
@@ -43,15 +50,6 @@ def points_of(lab: Lab) -> list[str]:
     beginnings = {one for one, after in pairwise(points) if _step(one) in SAME and after.startswith(f"{one}:")}
     folders = {after for one, after in pairwise(points) if _step(one) == _step(after) == "mkdir"}
     return [point for point in points if point not in beginnings | folders]
-
-
-# In every run some points, others for each kind of interruption; nightly all of them.
-SOME = 6
-KINDS = ("connection", "power")
-EVERY_RUN = [
-    *(pytest.param(kind, SOME, id=f"{kind}, some") for kind in KINDS),
-    *(pytest.param(kind, 1, id=f"{kind}, all", marks=pytest.mark.nightly) for kind in KINDS),
-]
 
 
 def taken(points: list[str], interrupt: str, every: int) -> list[str]:
@@ -95,4 +93,4 @@ def is_good(lab: Lab, point: str) -> None:
     assert lab.ssh("systemctl is-enabled llama-server-main.service").strip() == "enabled"
 
 
-INTERRUPTIONS = dict(zip(KINDS, (connection_lost, power_cut), strict=True))
+INTERRUPTIONS = {"connection": connection_lost, "power": power_cut}

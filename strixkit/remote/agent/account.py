@@ -1,4 +1,4 @@
-"""The users without any rights as whom the agent fetches and builds."""
+"""The users without any rights as whom the agent fetches, builds, makes and judges."""
 
 from __future__ import annotations
 

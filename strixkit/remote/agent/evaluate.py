@@ -8,13 +8,13 @@ that shapes it; a finished one is not run again.
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import struct
 import time
 from typing import Any, Dict, List
 
 from strixkit.remote.agent import atomic, detached, hashes, paths, transient
+from strixkit.remote.agent.account import account
 from strixkit.remote.agent.report import Report
 from strixkit.runtime.perplexity import Run, parse_divergence, parse_perplexity
 from strixkit.runtime.perplexity_command import logits_bytes
@@ -141,14 +141,12 @@ def _make(spec: Spec, report: Report) -> None:
 
 
 def _prepare(here: str, user: str, is_base: bool) -> None:
-    entry = pwd.getpwnam(user)
-    if entry.pw_uid == 0:
-        raise EvaluateError("the user %s is root; nothing of a model runs as root" % user)
+    owner = account(user, "models are judged", "nothing of a model runs as root", EvaluateError)
     os.makedirs(here, mode=0o755, exist_ok=True)
     place = os.path.join(here, "logits")
     if is_base and not os.path.isdir(place):
         os.mkdir(place, 0o700)
-        os.chown(place, entry.pw_uid, entry.pw_gid)
+        os.chown(place, owner.uid, owner.gid)
 
 
 def _run(spec: Spec, here: str, report: Report) -> "Any":

@@ -157,7 +157,7 @@ def users() -> "Dict[str, List[str]]":
 
     Of a file that no release names: the processes that were started with it, and the makings that were cut off.
     """
-    found = dict({**_unfinished(), **_processes()}, **_releases())
+    found = {**_unfinished(), **_processes(), **_releases()}
     return {name: sorted(items) for name, items in found.items()}
 
 

@@ -11,7 +11,7 @@ import pwd
 import stat
 from typing import Any, Callable, Dict, List
 
-from strixkit.remote.agent import apt, credentials, hashes, journal, paths, systemd
+from strixkit.remote.agent import apt, credentials, hashes, journal, loader, paths, systemd
 from strixkit.remote.agent.atomic import read_json, read_text
 from strixkit.remote.agent.later import later, named
 
@@ -121,8 +121,6 @@ def artifact(question: Question) -> Answer:
 
 def library_path(question: Question) -> Answer:
     """A file that names folders of libraries, and what of them the loader's cache lacks or still has."""
-    from strixkit.remote.agent import loader
-
     file = path({"path": question["path"], "hash": True})
     return {"file": file, **loader.differences([str(folder) for folder in question["folders"]])}
 
@@ -169,7 +167,7 @@ SINGLE: "Dict[str, Callable[[Question], Answer]]" = {
     "product": later("make.question:product"),
     "kernel_arguments": kernel_arguments,
 }
-# What changes by itself, and is no reason to plan again.
+# Where it stands what of an answer changes by itself.
 PASSING = {"download": "fetch.question:PASSING", "evaluation": "evaluate:PASSING", "product": "make.question:PASSING"}
 
 

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 from typing import Any, Callable, Dict
 
-from strixkit.remote.agent import atomic, backup, credentials, hashes, paths, systemd
+from strixkit.remote.agent import apt, atomic, backup, credentials, hashes, loader, paths, systemd
 from strixkit.remote.agent.later import later
 from strixkit.remote.agent.observe import decode
 from strixkit.remote.agent.report import Report
@@ -152,11 +152,11 @@ STEPS: "Dict[str, Callable[[Step, Report], None]]" = {
     "secret": secret,
     "group": add_group,
     "user": add_user,
-    "packages": later("apt:install"),
+    "packages": apt.install,
     "purge": later("purge:purge"),
     "apt_repository": later("repository:put"),
     "no_apt_repository": later("repository:remove"),
-    "ldconfig": later("loader:ldconfig"),
+    "ldconfig": loader.ldconfig,
     "unset": later("variables:unset"),
     "tuned": later("tuning:set_tuned"),
     "power_profile": later("tuning:set_power_profile"),

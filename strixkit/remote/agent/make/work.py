@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime
 import os
-import pwd
 import re
 import shutil
 import stat
 from typing import Any, Dict, NamedTuple
 
 from strixkit.remote.agent import atomic, paths
+from strixkit.remote.agent.account import account
 from strixkit.remote.agent.make.errors import MakeError
 
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -75,12 +75,10 @@ def prepare(spec: Spec) -> Work:
 
 def empty_out(here: Work, user: str) -> None:
     """An empty folder of the user that the tool runs as."""
-    entry = pwd.getpwnam(user)
-    if entry.pw_uid == 0:
-        raise MakeError("the user %s is root; no tool runs as root" % user)
+    owner = account(user, "tools run", "no tool runs as root", MakeError)
     shutil.rmtree(here.out, ignore_errors=True)
     os.mkdir(here.out, 0o700)
-    os.chown(here.out, entry.pw_uid, entry.pw_gid)
+    os.chown(here.out, owner.uid, owner.gid)
 
 
 def take(here: Work) -> None:
